@@ -1,0 +1,478 @@
+"""Exercises that check themselves: `check("1.2", answer)`, hints that grow, progress that is kept.
+
+Each chapter has a module `chNN` beside this file. It registers one function per exercise:
+
+    @register("1.2", "first hint", "second hint", "third hint")
+    def top_k(top_k):
+        got = call(top_k, np.array([0.2, 0.9, 0.4]), 2)
+        if list(got) != [1, 2]:
+            raise Wrong(f"the best two of 0.2, 0.9, 0.4 are rows 1 and 2, not {got}")
+        return "the best k, best first"
+
+The function raises `Wrong` with a sentence that names the mistake, or returns a message.
+"""
+
+import ast
+import asyncio
+import contextvars
+import copy
+import ctypes
+import dis
+import html
+import importlib
+import inspect
+import json
+import os
+import re
+import textwrap
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from workshop.errors import WorkshopError
+from workshop.paths import ROOT, home
+
+HERE = Path(__file__).resolve().parent
+
+
+class Wrong(Exception):
+    """An answer is wrong; the message names the mistake and does not give the solution away."""
+
+
+class NotAttempted(Exception):
+    """For a check that sees by itself that the learner has not begun."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A registered exercise: its check function, hints in markdown, and time limit in seconds."""
+
+    id: str
+    function: Callable[..., str | None]
+    hints: tuple[str, ...]
+    seconds: float
+
+
+_exercises: dict[str, Exercise] = {}
+_tries: dict[str, int] = {}  # of this session, for when nothing is recorded
+
+
+def register(id: str, *hints: str, seconds: float = 20) -> Callable[[Callable], Callable]:
+    """Make the decorated function the check of exercise `id`; hints go from a nudge to nearly all.
+
+    seconds  how long the check may take before the answer counts as one that never ends
+    """
+
+    def decorate(function: Callable[..., str | None]) -> Callable[..., str | None]:
+        _exercises[id] = Exercise(id, function, hints, seconds)
+        return function
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check says: `state` is "right", "wrong" or "open" (not attempted yet)."""
+
+    id: str
+    state: str
+    message: str
+    hints: tuple[str, ...] = ()
+    hints_total: int = 0
+    note: str = ""
+
+    @property
+    def mark(self) -> str:
+        """The sign in front of the text; it says without colour what the colour says."""
+        return {"right": "✅", "wrong": "❌", "open": "⏳"}[self.state]
+
+    def _hints(self) -> list[str]:
+        return [f"Hint {i} of {self.hints_total}: {h}" for i, h in enumerate(self.hints, 1)]
+
+    def __repr__(self) -> str:
+        """Plain text, one line for the result and one for each hint."""
+        lines = [f"{self.mark} {self.id}: {self.message}", *self._hints()]
+        return "\n   ".join([*lines, self.note] if self.note else lines)
+
+    def _repr_html_(self) -> str:
+        # mid-tones that keep 3:1 against both the light and the dark JupyterLab background
+        colour = {"right": "#009E73", "wrong": "#D55E00", "open": "#808080"}[self.state]
+        first = f"{self.mark} <b>{html.escape(self.id)}</b>: {as_html(self.message)}"
+        rest = "".join(f"<br>{as_html(line)}" for line in [*self._hints(), self.note] if line)
+        return (
+            f'<div style="border-left: 4px solid {colour}; padding: 4px 10px">{first}{rest}</div>'
+        )
+
+
+def as_html(text: str) -> str:
+    """Escape a sentence for HTML; `code` becomes a code element, line breaks stay."""
+    escaped = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+    return escaped.replace("\n", "<br>")
+
+
+# ---------------------------------------------------------------------------- which exercises exist
+
+
+def chapters() -> list[int]:
+    """Numbers of the chapters that have exercises."""
+    return sorted(int(path.stem[2:]) for path in HERE.glob("ch[0-9][0-9].py"))
+
+
+def exercises(chapter: int) -> list[Exercise]:
+    """The registered exercises of a chapter, in order."""
+    if chapter in chapters():
+        importlib.import_module(f"{__name__}.ch{chapter:02d}")
+    found = [e for e in _exercises.values() if e.id.split(".")[0] == str(chapter)]
+    return sorted(found, key=lambda e: int(e.id.split(".")[1]))
+
+
+def exercise(id: str) -> Exercise:
+    """The exercise of that id, or a WorkshopError that lists those there are."""
+    match = re.fullmatch(r"(\d+)\.(\d+)", str(id))
+    if not match:
+        raise WorkshopError(
+            f'An exercise is called by chapter and number, as in "1.2", not {id!r}.'
+        )
+    chapter = int(match[1])
+    known = [e.id for e in exercises(chapter)]
+    if id in known:
+        return _exercises[id]
+    if known:
+        raise WorkshopError(f"No exercise {id}: chapter {chapter} has {', '.join(known)}.")
+    numbers = ", ".join(map(str, chapters())) or "none yet"
+    raise WorkshopError(f"No exercise {id}: chapters with exercises are {numbers}.")
+
+
+# ------------------------------------------------------------------------------- running one check
+
+
+def check(id: str, *answers: Any) -> Result:
+    """Check the answer (or answers) to exercise `id`; shows a mistake and one hint more each try."""
+    wanted = exercise(id)
+    parameters = list(inspect.signature(wanted.function).parameters)
+    if len(answers) != len(parameters):
+        raise WorkshopError(
+            f'check("{id}", {", ".join(parameters)}) takes {len(parameters)} answer(s) '
+            f"after the number, not {len(answers)}."
+        )
+    if any(is_stub(answer) for answer in answers):
+        return Result(id, "open", "not attempted yet")
+    state, message = _run(wanted, answers)
+    if state == "open":
+        return Result(id, state, message)
+    tries, note = _record(id, state == "right")
+    hints = wanted.hints[:tries] if state == "wrong" else ()
+    return Result(id, state, message, hints, len(wanted.hints), note)
+
+
+def call(function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """Call a learner's function on copies; raise Wrong if it changed one of them in place.
+
+    A coroutine is run to its end (checks have a thread, and so an event loop, of their own).
+    """
+    given = copy.deepcopy((args, kwargs))
+    result = function(*given[0], **given[1])
+    if inspect.iscoroutine(result):
+        result = asyncio.run(result)
+    for before, after in zip(
+        [*args, *kwargs.values()], [*given[0], *given[1].values()], strict=True
+    ):
+        if not _same(before, after):
+            name = getattr(function, "__name__", "the function")
+            raise Wrong(f"`{name}` changes what it was given: work on a copy, or make a new array")
+    return result
+
+
+def _same(a: Any, b: Any) -> bool:
+    if hasattr(a, "dtype"):
+        import numpy as np
+
+        return np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc")
+    if isinstance(a, list | tuple | dict | set | str | int | float | bytes):
+        return repr(a) == repr(b)
+    return True
+
+
+class _OutOfTime(BaseException):
+    """Raised inside a check's thread to end a loop that never ends."""
+
+
+def _run(wanted: Exercise, answers: tuple) -> tuple[str, str]:
+    """Run a check in a thread, so that an endless loop cannot take the kernel with it."""
+    outcome: list[tuple[str, str]] = []
+
+    def work() -> None:
+        try:
+            outcome.append(("right", wanted.function(*answers) or "right"))
+        except NotAttempted:
+            outcome.append(("open", "not attempted yet"))
+        except Wrong as mistake:
+            outcome.append(("wrong", str(mistake)))
+        except _OutOfTime:
+            pass
+        except BaseException as error:
+            outcome.append(("wrong", _explain(error)))
+
+    thread = threading.Thread(
+        target=contextvars.copy_context().run, args=(work,), name=f"check-{wanted.id}", daemon=True
+    )
+    thread.start()
+    try:
+        thread.join(wanted.seconds)
+    finally:
+        if thread.is_alive():
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident), ctypes.py_object(_OutOfTime)
+            )
+    if outcome:
+        return outcome[0]
+    return "wrong", (
+        f"your code was still running after {wanted.seconds:g} seconds: "
+        "is there a loop that never ends, or a wait for something that never comes?"
+    )
+
+
+def _explain(error: BaseException) -> str:
+    """The exception's last line and, where it is the learner's, the line of code it came from."""
+    last = traceback.format_exception_only(error)[-1].strip()
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "ipykernel" in frame.filename or "ipython-input" in frame.filename
+    ]
+    if own:
+        return f"your code raised `{last}` at line {own[-1].lineno} of its cell: `{own[-1].line}`"
+    if "site-packages" in last or not _raised_in_check(error):
+        return f"your code raised `{last}`"
+    return f"the check could not use your answer: `{last}`"
+
+
+def _raised_in_check(error: BaseException) -> bool:
+    frames = traceback.extract_tb(error.__traceback__)
+    return all(Path(frame.filename).parent == HERE for frame in frames)
+
+
+# --------------------------------------------------------------------- has the learner begun at all?
+
+
+def is_stub(answer: Any) -> bool:
+    """True for None and `...`, and for code that still has a `...` where an answer belongs."""
+    if answer is None or answer is ...:
+        return True
+    if isinstance(answer, list | tuple):
+        return any(item is ... for item in answer)
+    if isinstance(answer, dict):
+        return any(item is ... for item in answer.values())
+    if not (inspect.isroutine(answer) or inspect.isclass(answer)):
+        return False
+    answer = inspect.unwrap(answer)
+    tree = _syntax(answer)
+    if tree is not None:
+        return any(_is_placeholder(node) for node in ast.walk(tree))
+    if inspect.isclass(answer):
+        own = set(vars(answer)) - set(vars(type("Empty", (), {}))) - {"__firstlineno__"}
+        return not own and not getattr(answer, "__annotations__", None)
+    code = getattr(answer, "__code__", None)
+    return code is not None and _returns_nothing(code)
+
+
+def _is_placeholder(node: ast.AST) -> bool:
+    values = {ast.Expr: "value", ast.Assign: "value", ast.Return: "value", ast.Lambda: "body"}
+    value = getattr(node, values.get(type(node), ""), None)
+    return isinstance(value, ast.Constant) and value.value is ...
+
+
+def _syntax(answer: Any) -> ast.AST | None:
+    """The definition's syntax tree, or None where its source cannot be had."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
+    except (OSError, TypeError, SyntaxError):
+        return _from_history(answer) if inspect.isclass(answer) else None
+    if getattr(answer, "__name__", "") == "<lambda>":
+        lambdas = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda)]
+        return lambdas[0] if len(lambdas) == 1 else None
+    return tree
+
+
+def _from_history(cls: type) -> ast.AST | None:
+    """A class made in a notebook has no file, so `inspect` gives up: look in the cells that ran."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return None
+    shell = get_ipython()
+    for cell in reversed(shell.user_ns.get("In", []) if shell else []):
+        try:
+            tree = ast.parse(shell.transform_cell(cell))
+        except SyntaxError:
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
+                return node
+    return None
+
+
+def _returns_nothing(code: Any) -> bool:
+    """True if the bytecode does no work: it holds constants and returns None or Ellipsis."""
+    loads = ("LOAD_CONST", "RETURN_CONST", "LOAD_COMMON_CONSTANT")
+    idle = (
+        "RESUME",
+        "NOP",
+        "POP_TOP",
+        "RETURN_VALUE",
+        "RETURN_GENERATOR",
+        "COPY_FREE_VARS",
+        *loads,
+    )
+    for step in dis.get_instructions(code):
+        if step.opname not in idle:
+            return False
+        if step.opname in loads and step.argval not in (None, ...):
+            return False
+    return True
+
+
+# --------------------------------------------------------------------------------------- progress
+
+
+def _recording() -> bool:
+    """Reading a solution is not doing the exercise: nothing is recorded for notebooks there."""
+    name = os.environ.get("JPY_SESSION_NAME")
+    return (Path(name).parent if name else Path.cwd()).name != "solutions"
+
+
+def _read(path: Path) -> tuple[dict[str, dict], str]:
+    """What is recorded, and a note if the file was broken and had to be set aside."""
+    try:
+        recorded = json.loads(path.read_text(encoding="utf-8"))
+        if not all(
+            isinstance(entry["tries"], int) and isinstance(entry["done"], bool)
+            for entry in recorded.values()
+        ):
+            raise ValueError
+        return recorded, ""
+    except FileNotFoundError:
+        return {}, ""
+    except (ValueError, AttributeError, TypeError, KeyError):
+        aside = next(p for p in _names(path) if not p.exists())
+        path.replace(aside)
+        return {}, (
+            f"Your progress file could not be read. It is kept as {aside.name} in {path.parent}, "
+            "and a new one was begun."
+        )
+
+
+def _names(path: Path) -> Iterator[Path]:
+    number = 1
+    while True:
+        yield path.with_name(f"progress.broken-{number}.json")
+        number += 1
+
+
+def _record(id: str, done: bool) -> tuple[int, str]:
+    """Add a try; returns the number of failed tries so far, and a note for the learner if any."""
+    _tries[id] = _tries.get(id, 0) + (not done)
+    if not _recording():
+        return _tries[id], ""
+    try:
+        path = home() / "progress.json"
+        with FileLock(path.with_name("progress.lock"), timeout=5):
+            recorded, note = _read(path)
+            entry = recorded.setdefault(id, {"tries": 0, "done": False})
+            entry["tries"] += not done
+            entry["done"] |= done
+            new = path.with_name("progress.json.new")
+            new.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            new.replace(path)
+        return entry["tries"], note
+    except (OSError, WorkshopError) as error:
+        return _tries[id], f"Your progress could not be saved: {error}"
+
+
+def progress():
+    """A matplotlib Figure: each chapter's exercises, done, tried or open."""
+    path = home() / "progress.json"
+    recorded, note = {}, ""
+    if path.exists():
+        with FileLock(path.with_name("progress.lock"), timeout=5):
+            recorded, note = _read(path)
+    rows = []
+    for chapter in chapters():
+        states = []
+        for item in exercises(chapter):
+            entry = recorded.get(item.id, {"tries": 0, "done": False})
+            states.append(
+                (item.id, "done" if entry["done"] else "tried" if entry["tries"] else "open")
+            )
+        rows.append((_title(chapter), states))
+    return _draw(rows, note)
+
+
+def _title(chapter: int) -> str:
+    """The chapter's heading, as its notebook has it."""
+    for path in sorted((ROOT / "notebooks").glob(f"{chapter:02d}_*.ipynb")):
+        match = re.search(r'"# (\d\d · [^"\\]+)', path.read_text(encoding="utf-8"))
+        if match:
+            return match[1]
+    return f"Chapter {chapter:02d}"
+
+
+def _draw(rows: list[tuple[str, list[tuple[str, str]]]], note: str):
+    from matplotlib.figure import Figure
+
+    class Progress(Figure):
+        """Says the same whatever is done, so that a stored notebook compares equal."""
+
+        def __repr__(self) -> str:
+            return "Your progress: exercises done, tried and open, by chapter"
+
+    # colours of Okabe and Ito; the sign in each square says the same without colour
+    looks = {"done": ("#009E73", "white", "✓"), "tried": ("#F0E442", "black", "…")}
+    figure = Progress(figsize=(7, 0.9 + 0.34 * max(len(rows), 1)), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    for y, (_, states) in enumerate(rows):
+        for x, (id, state) in enumerate(states):
+            face, ink, sign = looks.get(state, ("white", "black", ""))
+            axes.add_patch(_square(x, y, face))
+            axes.text(
+                x, y, sign or id, ha="center", va="center", color=ink, fontsize=11 if sign else 7
+            )
+    all_states = [state for _, states in rows for _, state in states]
+    done, tried = all_states.count("done"), all_states.count("tried")
+    title = f"{done} of {len(all_states)} exercises done"
+    axes.set_title(title + (f", {tried} tried" if tried else ""), loc="left", fontsize=11)
+    legend = [
+        _square(0, 0, looks["done"][0]),
+        _square(0, 0, looks["tried"][0]),
+        _square(0, 0, "white"),
+    ]
+    axes.legend(
+        legend, ["✓ done", "… tried", "open"], ncols=3, loc="upper left", frameon=False,
+        bbox_to_anchor=(0, 0), fontsize=9, handlelength=1, handleheight=1,
+    )  # fmt: skip
+    axes.set_yticks(range(len(rows)), [title for title, _ in rows])
+    axes.set(
+        xlim=(-0.6, 5.4),
+        ylim=(max(len(rows), 1) - 0.4, -0.6),
+        aspect="equal",
+        anchor="W",
+        xticks=[],
+    )
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    if note:
+        figure.supxlabel(note, fontsize=8, wrap=True)
+    return figure
+
+
+def _square(x: float, y: float, face: str):
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(
+        (x - 0.42, y - 0.42), 0.84, 0.84, facecolor=face, edgecolor="black", linewidth=0.8
+    )
