@@ -1,0 +1,217 @@
+"""One way to Milvus for every chapter: an embedded file, or a server behind `MILVUS_URI`.
+
+| `MILVUS_URI` | where the chapter's collections live | what a fresh start removes |
+| --- | --- | --- |
+| not set | the chapter's own Milvus Lite file, `.workshop/milvus/NAME.db` | that file |
+| `path/to/file.db` | database `workshop_NAME` in that Milvus Lite file | what is in that database |
+| `http://host:19530` | database `workshop_NAME` on that server (Milvus 2.2.9 or later) | what is in that database |
+
+A server that asks for a login reads `MILVUS_TOKEN`, "user:password" or an API key. So a chapter
+never touches another's collections, nor anything else that lives on the server.
+"""
+
+import logging
+import os
+import re
+import shutil
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import grpc
+from milvus_lite.db import MilvusLite
+from milvus_lite.exceptions import DataDirLockedError
+from milvus_lite.server_manager import server_manager_instance
+from pymilvus import MilvusClient
+from pymilvus.client.connection_manager import ConnectionManager
+from pymilvus.exceptions import MilvusException
+from tqdm import tqdm
+
+from workshop.errors import WorkshopError
+from workshop.paths import home
+
+CONNECT_TIMEOUT = 5.0  # seconds; a server that is there answers in well under one
+
+# Both log each failed call with its traceback and then raise it: the exception is enough to read.
+for _name in ("pymilvus.decorators", "pymilvus.client.connection_manager", "milvus_lite.adapter"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
+
+
+def connect(name: str, *, fresh: bool = True) -> MilvusClient:
+    """Open the chapter's own place in Milvus; the table above says where that is.
+
+    name    the chapter, such as "03_milvus": ASCII letters, digits and "_", 64 at most
+    fresh   True starts empty, so that a chapter can run again; False keeps the rows and loads
+            every collection that has an index. Reopened in the same process, a Milvus Lite file
+            is read from the disk again once all of its clients are closed.
+
+    Raises WorkshopError if the name does not fit, another process holds the file, the server does
+    not answer or refuses, or `MILVUS_URI` is neither a server's address nor a `.db` file.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_]{1,64}", name):
+        raise WorkshopError(
+            f"connect() got the name {name!r}. Give the chapter's name in letters a–z, digits "
+            'and "_", 64 at most, such as connect("03_milvus").'
+        )
+    uri = os.environ.get("MILVUS_URI", "").strip()
+    try:
+        if not uri:
+            folder = home() / "milvus"
+            folder.mkdir(exist_ok=True)
+            client = _open_file(folder / f"{name}.db", fresh)
+        else:
+            client = _open_database(uri, f"workshop_{name}", fresh)
+        if not fresh:
+            for collection in client.list_collections():
+                if client.list_indexes(collection):
+                    client.load_collection(collection)
+    except (MilvusException, grpc.RpcError) as error:
+        reason = error.message if isinstance(error, MilvusException) else error.details()
+        raise WorkshopError(
+            f"Milvus at {_hide_password(uri) or folder} cannot do what connect() asks: {reason}."
+        ) from error
+    return client
+
+
+def _open_file(path: Path, fresh: bool = False, **options: Any) -> MilvusClient:
+    """Open a Milvus Lite file (a folder, in fact) that no other process holds."""
+    if not path.parent.is_dir():
+        raise WorkshopError(
+            f"MILVUS_URI names the file {path}, but the folder {path.parent} does not exist. "
+            "Make the folder, or unset MILVUS_URI to use a file of the course's own."
+        )
+    if fresh or not _has_clients(path):
+        # Closing the clients does not free the file: the server inside this process goes on.
+        server_manager_instance.release_server(str(path))
+        try:
+            MilvusLite(str(path)).close()  # takes the lock, so what is removed is ours
+            if fresh:
+                shutil.rmtree(path)
+        except DataDirLockedError as error:
+            raise WorkshopError(
+                f"{path} is open in another process, and a Milvus Lite file belongs to one at a "
+                "time. Shut down the other notebook's kernel (in JupyterLab: Running Terminals "
+                "and Kernels, on the left) and run this cell again."
+            ) from error
+        except OSError as error:
+            raise WorkshopError(
+                f"Cannot open {path} ({error.strerror}). Check that it is a Milvus Lite folder that "
+                "you may write to and that the disk is not full, or set WORKSHOP_HOME to another "
+                "folder."
+            ) from error
+    return MilvusClient(str(path), **options)
+
+
+def _has_clients(path: Path) -> bool:
+    """Whether a client in this process has the file open, such as a launched service's."""
+    server = server_manager_instance._servers.get(str(path))
+    if server is None:
+        return False
+    address = f"127.0.0.1:{server[2]}"
+    connections = ConnectionManager.get_instance().get_stats()["connections"]
+    return any(c["address"] == address and c["client_count"] for c in connections)
+
+
+def _open_server(uri: str, **options: Any) -> MilvusClient:
+    shown = _hide_password(uri)
+    try:
+        parts = urlsplit(uri)
+        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+    except ValueError:  # a port that is no number
+        known = False
+    if not known or re.search(r"\s", uri):
+        raise WorkshopError(
+            f"MILVUS_URI is {shown!r}, which is no address of a Milvus server. Write it as "
+            "http://host:19530 (https for an encrypted one) or as a file path/to/name.db, or unset "
+            "it to use Milvus Lite."
+        )
+    if parts.path.strip("/"):
+        raise WorkshopError(
+            f"MILVUS_URI is {shown!r}. Leave out the database {parts.path!r}: each chapter makes "
+            "one of its own."
+        )
+    token = os.environ.get("MILVUS_TOKEN", "").strip()
+    try:
+        return MilvusClient(uri, token=token, timeout=CONNECT_TIMEOUT, **options)
+    except MilvusException as error:
+        if "auth" in error.message.lower():
+            raise WorkshopError(
+                f"The Milvus server at {shown} refused the login. Set MILVUS_TOKEN to "
+                '"user:password" or to your API key.'
+            ) from error
+        raise WorkshopError(
+            f"No Milvus server answers at {shown}. Start it, correct MILVUS_URI, or unset "
+            "MILVUS_URI to use Milvus Lite, which needs no server."
+        ) from error
+
+
+def _open_database(uri: str, database: str, fresh: bool) -> MilvusClient:
+    """Open a database of the chapter's own on a server, or in a file, that others share."""
+    if uri.endswith(".db"):
+        open_uri = partial(_open_file, Path(uri).expanduser().resolve())
+    else:
+        open_uri = partial(_open_server, uri)
+    whole = open_uri()
+    if database not in whole.list_databases():
+        whole.create_database(database)
+    client = open_uri(db_name=database)
+    whole.close()
+    if fresh:
+        for collection in client.list_collections():
+            client.drop_collection(collection)
+    return client
+
+
+def _hide_password(uri: str) -> str:
+    return re.sub(r"//[^@/]*@", "//…@", uri)
+
+
+def wait_for_index(client: MilvusClient, collection: str, timeout: float = 60.0) -> None:
+    """Flush, wait until every index of the collection covers every row, then load the collection.
+
+    Until then a search compares with all rows one by one, so its time and its recall say nothing
+    about the index. A wait of more than five seconds shows a progress bar.
+
+    collection   its name
+    timeout      seconds to wait for the indexes
+
+    Raises WorkshopError if the collection does not exist or has no index, if building one failed,
+    or if rows are still pending after `timeout`.
+    """
+    if not client.has_collection(collection):
+        known = ", ".join(client.list_collections()) or "none"
+        raise WorkshopError(f"There is no collection {collection!r}. Those there are: {known}.")
+    names = client.list_indexes(collection)
+    if not names:
+        raise WorkshopError(
+            f"Collection {collection!r} has no index to wait for. Create one first: "
+            f'client.create_index("{collection}", index_params).'
+        )
+    client.flush(collection)
+    end = time.monotonic() + timeout
+    with tqdm(desc=f"indexing {collection}", unit="row", delay=5, leave=False) as bar:
+        while True:
+            indexes = [client.describe_index(collection, name) for name in names]
+            for index in indexes:
+                if index["state"] == "Failed":
+                    reason = index.get("index_state_fail_reason") or "no reason given"
+                    raise WorkshopError(
+                        f"Building the index {index['index_name']!r} of {collection!r} failed: "
+                        f"{reason}. Drop the index and create it with other parameters."
+                    )
+            pending = {i["index_name"]: i["pending_index_rows"] for i in indexes}
+            if not any(pending.values()):
+                break
+            bar.total = sum(i["total_rows"] for i in indexes)
+            bar.update(sum(i["indexed_rows"] for i in indexes) - bar.n)
+            if time.monotonic() > end:
+                rows = ", ".join(f"{n:,} rows in {i!r}" for i, n in pending.items() if n)
+                raise WorkshopError(
+                    f"After {timeout:g} s, rows of {collection!r} still wait for an index: {rows}. "
+                    "Give it longer: wait_for_index(client, "
+                    f'"{collection}", timeout={max(2 * timeout, 60):g}).'
+                )
+            time.sleep(0.05)
+    client.load_collection(collection)
