@@ -1,0 +1,88 @@
+"""The data that the course ships: 430 small pictures with names, categories and credits."""
+
+import csv
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from PIL import Image
+
+from workshop.errors import WorkshopError
+from workshop.paths import DATA
+
+IMAGES = DATA / "images"
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One picture of the photo set.
+
+    id        stable and unique, for example "animals-birds-owl"
+    path      the WebP file, at most 256 pixels wide and high, RGB on a plain background
+    name      English, for example "Owl"; several pictures may share one
+    name_zh   Traditional Chinese, empty for about one in ten
+    category  one or two folders, for example "animals/birds" or "sports"
+    licence   an SPDX expression, or words where none fits
+    credit    who made it
+    kind      "photo" or "drawing"
+    """
+
+    id: str
+    path: Path
+    name: str
+    name_zh: str
+    category: str
+    licence: str
+    credit: str
+    kind: str = "photo"
+
+    def open(self) -> Image.Image:
+        """The pixels, as an RGB image in memory; the file is closed again."""
+        with Image.open(self.path) as image:
+            return image.convert("RGB")
+
+
+def photos(category: str = "") -> list[Photo]:
+    """The photo set, sorted by id; `category="animals"` keeps animals and all folders inside.
+
+    Every file is compared with the table's sha256, once in a process. Raises WorkshopError that names
+    the files when one is missing or altered, and when no picture is in the category.
+    """
+    every = _load(IMAGES)
+    chosen = [p for p in every if f"{p.category}/".startswith(f"{category}/" if category else "")]
+    if not chosen:
+        known = ", ".join(sorted({p.category for p in every}))
+        raise WorkshopError(f"No picture in category {category!r}. Categories: {known}.")
+    return chosen
+
+
+@cache
+def _load(folder: Path) -> tuple[Photo, ...]:
+    mend = "Put the committed files back with: git checkout -- data/images"
+    table = folder / "photos.csv"
+    try:
+        with table.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkshopError(f"Cannot read {table} ({error}). {mend}") from error
+    problems = []
+    found = []
+    for row in rows:
+        try:
+            path = folder / row.pop("file")
+            expected = row.pop("sha256")
+            photo = Photo(path=path, **row)
+        except (KeyError, TypeError) as error:
+            raise WorkshopError(f"{table} lacks a column or has one too many. {mend}") from error
+        if not path.is_file():
+            problems.append(f"{path.name} is missing")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            problems.append(f"{path.name} is altered")
+        found.append(photo)
+    if not found:
+        problems.append("photos.csv is empty")
+    if problems:
+        shown = ", ".join(problems[:5]) + (", …" if len(problems) > 5 else "")
+        raise WorkshopError(f"{len(problems)} of the photo set's files: {shown}. {mend}")
+    return tuple(found)
