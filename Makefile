@@ -1,0 +1,61 @@
+# `make lab` opens the course, `make test` checks all of it. Without make: python3 tools/course.py lab
+
+# the first Python here that suits; `make lab PYTHON=/path/to/python3.12` names another
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	2>/dev/null && echo $$python && exit; done; echo python3)
+COURSE = $(PYTHON) tools/course.py
+RUN = .venv/bin/python
+AUTHOR = .venv-author/bin/python
+
+.PHONY: help lab setup setup-test setup-author test notebooks notebooks-check data models bench lock format clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
+
+lab: ## set up if needed and open JupyterLab (LAB_ARGS="--no-browser --port=8899")
+	@$(COURSE) lab $(LAB_ARGS)
+
+test: ## set up if needed and run every test (PARTS="lint unit" for some)
+	@$(COURSE) test $(PARTS)
+
+setup: ## only install the course's packages
+	@$(COURSE) setup
+
+notebooks: setup-test ## rebuild both notebook trees from solutions/src
+	$(RUN) tools/build_notebooks.py
+
+notebooks-check: setup-test ## say which notebooks are stale
+	$(RUN) tools/build_notebooks.py --check
+
+format: setup-test ## format the code and mend what lint can
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+lock: setup-test ## compile the requirements from pyproject.toml
+	$(RUN) -m uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+		--no-header --quiet -o requirements.txt
+	$(RUN) -m uv pip compile pyproject.toml --group test -c requirements.txt --universal \
+		--python-version 3.11 --generate-hashes --no-header --quiet -o requirements-test.txt
+
+data: setup-test ## build data/images again from its source
+	$(RUN) tools/build_data.py
+
+models: setup-author ## export data/models again from the original weights
+	$(AUTHOR) tools/export_models.py
+
+bench: setup-author ## measure speed and memory, as ratios
+	$(AUTHOR) tools/bench.py
+
+clean: ## remove what was installed and made; a learner's .workshop stays
+	rm -rf .venv .venv-author *.egg-info artifacts .pytest_cache .ruff_cache
+
+setup-test:
+	@$(COURSE) setup --test
+
+# torch and the original models: 4 GB that no learner needs
+setup-author: setup-test
+	$(RUN) -m uv venv --quiet --allow-existing .venv-author
+	$(RUN) -m uv pip install --quiet --python $(AUTHOR) -r requirements-test.txt
+	$(RUN) -m uv pip install --quiet --python $(AUTHOR) --group author --group compare -c requirements.txt
+	$(RUN) -m uv pip install --quiet --python $(AUTHOR) --no-deps --no-build-isolation -e .

@@ -1,0 +1,336 @@
+"""Sets the course up and starts it: what `make lab` and `make test` call.
+
+    python tools/course.py lab [JupyterLab options]    set up if needed, open JupyterLab
+    python tools/course.py test [part ...]             set up if needed, run all tests or some parts
+    python tools/course.py setup [--test]              only set up
+
+Windows has no make: `py -3.13 tools/course.py lab`. Only the standard library, and syntax that
+Python 3.6 can read, so that an old Python gets a sentence and not a SyntaxError.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+START = "notebooks/00_start_here.ipynb"
+OLDEST, NEWEST = (3, 11), (3, 13)
+NEEDED_GB = 3.0  # .venv is 1.4 GB; pip keeps the downloads and its cache beside it meanwhile
+NO_NETWORK = (
+    "Failed to establish a new connection",
+    "Max retries exceeded",
+    "Network is unreachable",
+    "NameResolutionError",
+    "Temporary failure in name resolution",
+    "getaddrinfo failed",
+    "ProxyError",
+    "Read timed out",
+    "ConnectTimeoutError",
+)
+
+
+class Stop(Exception):
+    """What went wrong and what to do about it, in one line."""
+
+
+# ---------------------------------------------------------------------------------------- set up
+
+
+def check_python(version: tuple = sys.version_info) -> None:
+    """Stop unless this Python can carry the course."""
+    if not OLDEST <= tuple(version[:2]) <= NEWEST:
+        found = ".".join(str(part) for part in version[:3])
+        raise Stop(
+            f"This is Python {found}, and the course needs 3.11, 3.12 or 3.13: install one from "
+            "python.org and name it, as in `make lab PYTHON=python3.13` "
+            "(Windows: `py -3.13 tools/course.py lab`)."
+        )
+    try:
+        import ensurepip  # noqa: F401
+    except ImportError:
+        package = f"python{version[0]}.{version[1]}-venv"
+        raise Stop(
+            f"This Python cannot make virtual environments: run `sudo apt install {package}` "
+            "and try again."
+        ) from None
+
+
+def check_space(free: int) -> None:
+    """Stop when `free` bytes are too few for the packages."""
+    if free < NEEDED_GB * 1e9:
+        raise Stop(
+            f"The packages need {NEEDED_GB:.0f} GB, and {free / 1e9:.1f} GB are free on the disk "
+            f"of {ROOT}: free some space, or move the folder to another disk, and run again."
+        )
+
+
+def fingerprint(lock: str) -> str:
+    """What the packages in .venv must have been installed from."""
+    content = (ROOT / lock).read_bytes() + (ROOT / "pyproject.toml").read_bytes()
+    return hashlib.sha256(content).hexdigest()
+
+
+def is_installed(lock: str) -> bool:
+    """Whether .venv holds what `lock` says, by the stamp that a finished install leaves."""
+    stamp = VENV / f"{lock}.stamp"
+    return is_whole() and stamp.exists() and stamp.read_text() == fingerprint(lock)
+
+
+def is_whole() -> bool:
+    """Whether .venv is here, was made here, and was not left half installed."""
+    config = VENV / "pyvenv.cfg"
+    return (
+        PYTHON.exists()
+        and config.exists()
+        and str(VENV) in config.read_text(encoding="utf-8")  # a moved .venv names its old place
+        and not (VENV / "installing").exists()
+    )
+
+
+def set_up(test: bool = False) -> None:
+    """Make .venv and install the pinned packages, unless that is done already."""
+    lock = "requirements-test.txt" if test else "requirements.txt"
+    # the test packages hold the course's: who has run the tests needs no second install
+    if is_installed("requirements-test.txt") or (not test and is_installed(lock)):
+        return
+    if not is_whole():
+        check_python()
+        if VENV.exists():
+            print("The folder .venv was moved or left half installed: making it anew.", flush=True)
+            shutil.rmtree(str(VENV))
+        check_space(shutil.disk_usage(str(ROOT)).free)
+        print("Making .venv ...", flush=True)
+        VENV.mkdir()
+        (VENV / "installing").touch()
+        made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], env=environment())
+        if made.returncode:
+            raise Stop("Python could not make .venv, for the reason above: mend it, run again.")
+        (VENV / "installing").unlink()
+    for stamp in VENV.glob("*.stamp"):
+        stamp.unlink()
+    print(
+        "Installing the packages into .venv: a few minutes, depending on the network. "
+        "This happens once.",
+        flush=True,
+    )
+    pip("--require-hashes", "-r", lock)
+    pip("--no-deps", "--no-build-isolation", "-e", ".")
+    (VENV / "installing").unlink()
+    (VENV / f"{lock}.stamp").write_text(fingerprint(lock))
+    print("Installed.", flush=True)
+
+
+def pip(*args: str) -> None:
+    """Run `pip install`, tell the progress in short lines, keep all it said in .venv/setup.log."""
+    command = [str(PYTHON), "-m", "pip", "install", "--progress-bar=off", "--no-input", *args]
+    log = VENV / "setup.log"
+    said = []
+    process = subprocess.Popen(
+        command,
+        cwd=str(ROOT),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+        errors="replace",
+    )
+    try:
+        collected = 0
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("Collecting "):
+                collected += 1
+                if collected % 25 == 0:
+                    print(f"  found {collected} ...", flush=True)
+            elif line.startswith("Installing collected packages"):
+                # from here on an interruption leaves packages half written
+                (VENV / "installing").touch()
+                print("  unpacking ...", flush=True)
+        failed = process.wait()
+    finally:
+        process.kill()
+        with log.open("a", encoding="utf-8") as file:
+            file.writelines(said)
+    if failed:
+        raise Stop(reason("".join(said)))
+
+
+def reason(said: str) -> str:
+    """One line for what pip said in many."""
+    if "No space left on device" in said:
+        return "The disk is full: free some space and run again."
+    if "DO NOT MATCH THE HASHES" in said:
+        return (
+            "A package is not the one that was tested (its checksum differs): a broken download "
+            "or a proxy that changes files. Run again, or try another network."
+        )
+    if any(sign in said for sign in NO_NETWORK):
+        return (
+            "The packages could not be fetched: the first set-up needs a network. "
+            "Connect (or set HTTPS_PROXY) and run again; later starts need none."
+        )
+    errors = [line for line in said.splitlines() if line.startswith("ERROR")] or ["no word"]
+    return f"pip stopped with: {errors[-1]} (all it said: {VENV / 'setup.log'})"
+
+
+def environment() -> dict:
+    """The variables that keep everything inside the folder; `WORKSHOP_HOME` moves .workshop."""
+    home = Path(os.environ.get("WORKSHOP_HOME") or ROOT / ".workshop").expanduser().resolve()
+    env = {**os.environ, "VIRTUAL_ENV": str(VENV), "WORKSHOP_HOME": str(home)}
+    env["PATH"] = str(PYTHON.parent) + os.pathsep + env.get("PATH", "")
+    env["JUPYTER_CONFIG_DIR"] = str(home / "jupyter" / "config")
+    env["JUPYTER_DATA_DIR"] = str(home / "jupyter" / "data")
+    env["JUPYTER_RUNTIME_DIR"] = str(home / "jupyter" / "runtime")
+    env["IPYTHONDIR"] = str(home / "ipython")
+    env["MPLCONFIGDIR"] = str(home / "matplotlib")
+    env["TOWHEE_HOME"] = str(home / "towhee")
+    env["PIP_USER"] = "0"
+    env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    for foreign in ("PYTHONPATH", "PYTHONHOME"):  # packages of other projects
+        env.pop(foreign, None)
+    return env
+
+
+# ------------------------------------------------------------------------------------------- lab
+
+
+def asked_port(args: list) -> str:
+    """The port named in JupyterLab options, or an empty string."""
+    for position, arg in enumerate(args):
+        name, _, value = arg.partition("=")
+        if name in ("--port", "--ServerApp.port"):
+            return value or " ".join(args[position + 1 : position + 2])
+    return ""
+
+
+def check_port(port: str) -> None:
+    """Stop when the port cannot be had; JupyterLab alone would take another one silently."""
+    if not (port.isdigit() and 0 < int(port) < 65536):
+        raise Stop(f"{port!r} is no port: choose a number from 1024 to 65535, as in --port=8899.")
+    with socket.socket() as probe:
+        if os.name != "nt":  # there the option means that two may share a port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(port)))
+        except OSError as error:
+            raise Stop(
+                f"Port {port} cannot be used ({error.strerror}): choose another, as in "
+                f'`make lab LAB_ARGS="--port={8000 + (int(port) + 1) % 2000}"`, '
+                "or stop the program that holds it."
+            ) from None
+
+
+def lab(args: list) -> int:
+    """Open JupyterLab at the first chapter."""
+    port = asked_port(args)
+    if port:
+        check_port(port)
+    set_up()
+    env = environment()
+    make_folder(Path(env["WORKSHOP_HOME"]))
+    command = [
+        *[str(PYTHON), "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"],
+        *["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/tree/{START}"],
+        # neither asks nor fetches anything from the network
+        *["--LabApp.news_url=None", "--LabApp.extension_manager=readonly"],
+    ]
+    if port:
+        command.append("--ServerApp.port_retries=0")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # containers and CI; it listens on loopback only
+    command += args
+    os.chdir(str(ROOT))
+    if os.name == "nt":
+        return subprocess.call(command, env=env)
+    sys.stdout.flush()
+    # replaced, so that a signal to this process is one to JupyterLab
+    os.execve(command[0], command, env)  # noqa: S606
+
+
+def make_folder(folder: Path) -> None:
+    """Make the learner's folder, or say why it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=str(folder)).close()
+    except OSError as error:
+        raise Stop(
+            f"Cannot write to {folder} ({error.strerror}): set WORKSHOP_HOME to a folder that "
+            "you may write to and run again."
+        ) from None
+
+
+# ------------------------------------------------------------------------------------------ test
+
+PARTS = {
+    "lint": ["-m", "ruff", "check", "."],
+    "format": ["-m", "ruff", "format", "--check", "."],
+    "notebooks": ["tools/build_notebooks.py", "--check"],
+    "unit": ["-m", "pytest", "tests"],
+    "solutions": ["-m", "pytest", "--nbval", "solutions", "--nbval-cell-timeout=120"],
+    "learner": ["-m", "pytest", "--nbval-lax", "notebooks", "--nbval-cell-timeout=120"],
+}
+OFFLINE = ("solutions", "learner")  # the notebooks run where nothing but loopback exists
+
+
+def test(args: list) -> int:
+    """Run all parts, or those named; say at the end which failed."""
+    unknown = [name for name in args if name not in PARTS]
+    if unknown:
+        raise Stop(f"There is no part {unknown[0]!r}: choose from {', '.join(PARTS)}.")
+    set_up(test=True)
+    results = []
+    # a learner's progress and databases stay untouched
+    with tempfile.TemporaryDirectory(prefix="workshop-") as home:
+        env = {**environment(), "WORKSHOP_HOME": home}
+        for name in args or PARTS:
+            wrapper = ["tools/offline.py", "--", str(PYTHON)] if name in OFFLINE else []
+            print(f"\n== {name}: {' '.join(PARTS[name])}", flush=True)
+            began = time.monotonic()
+            status = subprocess.call([str(PYTHON), *wrapper, *PARTS[name]], cwd=str(ROOT), env=env)
+            results.append((name, status, time.monotonic() - began))
+    print()
+    for name, status, seconds in results:
+        print(f"{name:10} {'FAILED' if status else 'passed'} {seconds:6.0f} s")
+    return int(any(status for _, status, _ in results))
+
+
+def main(args: list) -> int:
+    """Run one command; 0 when it went well."""
+    name, rest = (args[0], args[1:]) if args else ("", [])
+    try:
+        if name == "setup" and rest in ([], ["--test"]):
+            set_up(test=bool(rest))
+            return 0
+        if name == "lab":
+            return lab(rest)
+        if name == "test":
+            return test(rest)
+        print(__doc__, file=sys.stderr)
+        return 2
+    except Stop as stop:
+        print(f"\n{stop}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\nInterrupted: the same command goes on from here.", file=sys.stderr)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            print("\nThe disk is full: free some space and run again.", file=sys.stderr)
+        else:
+            print(
+                f"\nCannot write to {error.filename or ROOT} ({error.strerror}): put the folder "
+                "where you may write and run again.",
+                file=sys.stderr,
+            )
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
