@@ -140,7 +140,6 @@ DRAWN = [
     "hobbies/music/string/guitar2",
     "household/dishes/glass",
     "medical/tooth",
-    "naturalforces/lightningbolt",
     "people/body_parts/eye",
     "seasonal/christmas/Santa",
     "seasonal/christmas/[a-w]*",
@@ -153,7 +152,7 @@ DRAWN = [
     "seasonal/halloween/skull",
     "seasonal/halloween/spider",
     "seasonal/hanukkah/*",
-    "seasonal/newyears/*",
+    "seasonal/newyears/[cp]*",
     "space/planets/0_sun",
     "town/flags/*",
     "town/monuments/inukshuk-outline",
@@ -172,13 +171,186 @@ DRAWN = [
 ]
 
 # White or nearly so: on white nothing would be left of them.
-ON_BLACK = ["naturalforces/lightningbolt", "seasonal/newyears/fireworks*"]
+ON_BLACK = [
+    "naturalforces/lightningbolt",
+    "seasonal/halloween/ghost",
+    "seasonal/halloween/skull",
+    "seasonal/newyears/fireworks*",
+]
 
 GPL = "GPL-2.0-or-later"
-# Who made what, and on what terms, from the package's changelog (/usr/share/doc) and the
-# docs/CONTRIBUTORS.txt of its source. First match wins; the last line is the package's own licence.
-CREDITS: list[tuple[str, str, str]] = [
-    ("*", GPL, "Tux Paint stamp contributors"),
+PACKAGE_LICENCE = f"{GPL} (package)"  # nothing is said of the file itself
+PUBLIC = "public domain"
+FORD = "Caroline Ford"
+FORD_TERMS = f"GFDL, CC-BY-SA (version not stated) or {GPL}"
+GFDL = "GFDL"
+UNNAMED = "Tux Paint stamp contributors"
+KENDRICK = "Bill Kendrick"
+CHILDSPLAY = "Stas Zytkiewicz (Childsplay), adapted by Pere Pujal i Carabantes"
+
+# Who made what, and on what terms, as the package's changelog (/usr/share/doc) and docs/CONTRIBUTORS.txt
+# of its source say: (licence, credit, files). The first line that fits a file counts.
+CREDITS = [
+    # Wikipedia and Wikimedia Commons
+    ("CC-BY-2.5", "Aaron M. Lang", "vehicles/emergency/firetruck"),
+    ("CC-BY-2.5", "Jmb (Wikimedia Commons)", "seasonal/christmas/Mince_Pie"),
+    ("CC-BY-2.0", "Patrick Fitzgerald", "seasonal/christmas/Roast_turkey"),
+    ("CC-BY-SA-2.0", "Scruffy (Wikipedia)", "sports/australian_rules_football"),
+    ("CC-BY-SA-2.0-DE", "Martin Möller", "hobbies/music/string/guitar_classical"),
+    ("CC-BY-SA-2.5", "André Karwath", "hobbies/music/string/guitar_electric"),
+    ("CC-BY-SA-2.5", "Ansgar Walk", "town/monuments/inukshuk-photo"),
+    ("CC-BY-SA-2.5", "Erinn Lynch", "animals/birds/pelican animals/birds/heron_*"),
+    (
+        "CC-BY-SA (version not stated)",
+        "André Karwath",
+        "seasonal/christmas/German_Christmas_toy",
+    ),
+    ("CC-BY-SA-3.0", "VHSS Irimpanam school, Kerala", "plants/flowers/adeenia"),
+    ("CC-BY-SA-3.0", "VHSS Irimpanam school, Kerala", "plants/flowers/anthoorium"),
+    ("CC-BY-SA-3.0", "VHSS Irimpanam school, Kerala", "plants/flowers/appooppanthady"),
+    ("CC-BY-SA-3.0", "VHSS Irimpanam school, Kerala", "plants/flowers/bolsom"),
+    ("CC-BY-SA-3.0", "VHSS Irimpanam school, Kerala", "plants/flowers/chemparathi"),
+    ("CC-BY-SA-3.0", "VHSS Irimpanam school, Kerala", "plants/flowers/plastic/*"),
+    ("GFDL or CC-BY-SA-2.5", "Guttorm Flatabø", "animals/insects/Brown_slug"),
+    ("GFDL or CC-BY-SA-3.0", "Menchi and David (Wikimedia Commons)", "medical/mercury*"),
+    (
+        "GFDL and CC-BY-SA (version not stated)",
+        "Nesnad (Wikimedia Commons)",
+        "vehicles/masstransit/green_korean_bus",
+    ),
+    (
+        "GFDL and CC-BY-SA (version not stated)",
+        "PJ (Wikimedia Commons)",
+        "hobbies/music/brass/trumpet",
+    ),
+    ("CeCILL and GFDL", "Rama, Booyabazooka, Poisend-Ivy", "medical/bandage_adhesive"),
+    ("GFDL-1.2-only", "Gregory Maxwell", "hobbies/music/wind/bassoon"),
+    ("GFDL-1.2-or-later", "Factumquintus", "animals/mammals/aquatic/otter"),
+    (GFDL, "Paul Venter", "animals/birds/helmeted_guineafowl"),
+    (GFDL, "Joaquim Alves Gaspar", "animals/insects/Woodlouse"),
+    (GFDL, "Benjamint444 (Wikipedia)", "food/fruit/Apricot_whole food/fruit/Cherry_Stella"),
+    (GFDL, "Benjamint444 (Wikipedia)", "food/fruit/Strawberry2"),
+    (GFDL, "Geierunited (Wikimedia Commons)", "food/fruit/apricot"),
+    (GFDL, "Georg Feitscher", "hobbies/music/string/cello"),
+    (GFDL, "Stkrumm, FlorianB, Feitscher g", "hobbies/music/string/guitar_electric_bass"),
+    (GFDL, "Pawel Wajda", "hobbies/music/percussion/drumkit"),
+    (GFDL, "Frink51 (Wikimedia Commons)", "hobbies/music/string/violin"),
+    (GFDL, "KMJ and Edokter (Wikipedia)", "household/Lightbulb"),
+    (GFDL, "Musical Linguist (Wikipedia)", "seasonal/christmas/Christmas_pudding"),
+    (PACKAGE_LICENCE, "Stephan Czuratis", "hobbies/music/percussion/*"),
+    (PUBLIC, "Kathleen French", "seasonal/christmas/Candy_cane_photo_*"),
+    (PUBLIC, "Jorge Barrios", "seasonal/christmas/Christmas_Tree_photo"),
+    (PUBLIC, "reisio (Wikipedia)", "sports/basketball"),
+    (PUBLIC, "Albinomonkey (Wikipedia)", "sports/cricketball"),
+    (PUBLIC, "Glaux (Wikipedia)", "sports/tennis_racket"),
+    ("no usage restrictions", "Wikimedia Commons", "sports/tennis_ball"),
+    (PUBLIC, "Wikimedia Commons", "town/roadsigns/traffic_cone"),
+    (PUBLIC, "Wikipedia", "medical/stethoscope"),
+    (PACKAGE_LICENCE, "Ben Bloker, U.S. Air Force", "military/vehicles/f22_raptor"),
+    # other public domain
+    (PUBLIC, "NOAA Photo Library", "animals/fish/shrimp animals/fish/lobster"),
+    (PUBLIC, "NOAA Photo Library", "animals/fish/seahorse"),
+    (PUBLIC, "Steve Karg", "food/vegetables/broccoli"),
+    (PUBLIC, "JicJac and nicubunu (Open Clip Art Library), " + FORD, "clothes/t_*"),
+    (PUBLIC, "boobaloo (Open Clip Art Library)", "hobbies/music/string/guitar2"),
+    (PACKAGE_LICENCE, "Open Clip Art Library", "seasonal/halloween/jackolantern_mean"),
+    # contributors who named their terms
+    (FORD_TERMS, FORD, "household/home_compost_bin animals/birds/chicken_profile"),
+    (FORD_TERMS, FORD, "animals/mammals/bovines/cow_white animals/mammals/bovines/sheep*"),
+    (FORD_TERMS, FORD, "animals/mammals/equines/donkey_eating animals/mammals/pig_golden*"),
+    (FORD_TERMS, FORD, "animals/mammals/rabbit_little vehicles/garbagetruck"),
+    (FORD_TERMS, FORD, "plants/flowers/daffodil household/tools/spade household/cylinder"),
+    (FORD_TERMS, FORD, "household/tools/cementmixer vehicles/wheel_tractor"),
+    (GFDL, FORD, "household/kettle household/wheelie_bin household/arttools/highlighter"),
+    (GFDL, FORD, "household/dishes/mug town/uk_post_box town/roadsigns/dead_end_sign"),
+    (GFDL, FORD, "town/roadsigns/give_way_sign town/roadsigns/roundabout"),
+    (GFDL, FORD, "town/roadsigns/school_sign town/roadsigns/no_entry_sign"),
+    (GFDL, FORD, "vehicles/auto/beetle vehicles/cycle/pink_tricycle"),
+    (GFDL, FORD, "military/ammunition/old_naval_shell military/vehicles/ww2_german_gun"),
+    (GFDL, FORD, "plants/trees/holly_leaves seasonal/easter/wrapped_chocolate_*"),
+    (GFDL, FORD, "sports/rugby_goal_posts"),
+    (GPL, "Anna Bujak", "people/body_parts/eye animals/mammals/hedgehog food/pizza"),
+    (GPL, "Ivana", "clothes/button seasonal/christmas/Santa medical/tooth"),
+    (GPL, "Pere Pujal i Carabantes", "plants/trees/holm_oak plants/mushrooms/cep*"),
+    (GPL, "Pere Pujal i Carabantes", "animals/mammals/rodents/rabbit-2"),
+    (GPL, "Pere Pujal i Carabantes", "vehicles/construction/dumper plants/thyme"),
+    (GPL, "Pere Pujal i Carabantes", "animals/mammals/bovines/gnu* plants/trees/birch"),
+    (GPL, "Pere Pujal i Carabantes", "animals/amphibians/frog-1 animals/insects/mantis"),
+    (GPL, "Pere Pujal i Carabantes", "animals/mammals/bears/european-bear"),
+    # contributors who did not
+    (PACKAGE_LICENCE, KENDRICK, "animals/birds/albino_peahen animals/birds/ostrich"),
+    (PACKAGE_LICENCE, KENDRICK, "animals/birds/magellanic_penguin animals/birds/peacock"),
+    (PACKAGE_LICENCE, KENDRICK, "animals/birds/pink_flamingo animals/mammals/rhino_black"),
+    (PACKAGE_LICENCE, KENDRICK, "animals/birds/crowned_crane"),
+    (PACKAGE_LICENCE, KENDRICK, "animals/mammals/rodents/capybara"),
+    (PACKAGE_LICENCE, KENDRICK, "animals/mammals/apes/tamarin_emperor"),
+    (PACKAGE_LICENCE, KENDRICK, "animals/mammals/bovines/indian_blackbuck"),
+    (PACKAGE_LICENCE, KENDRICK, "animals/mammals/cats/tiger_sumatran"),
+    (PACKAGE_LICENCE, KENDRICK, "town/roadsigns/railroad_crossing"),
+    (PACKAGE_LICENCE, f"{KENDRICK}, {CHILDSPLAY}", "animals/mammals/giraffe"),
+    (PACKAGE_LICENCE, f"{KENDRICK}, {CHILDSPLAY}", "animals/mammals/equines/zebra"),
+    (PACKAGE_LICENCE, f"John O'Sullivan, {CHILDSPLAY}", "animals/birds/hen"),
+    (PACKAGE_LICENCE, f"John O'Sullivan, {CHILDSPLAY}", "animals/birds/rooster"),
+    (PACKAGE_LICENCE, "John O'Sullivan", "animals/birds/drake animals/birds/guineafowl"),
+    (PACKAGE_LICENCE, "John O'Sullivan", "animals/fish/*"),
+    (PACKAGE_LICENCE, "Chris Goerner", "animals/shellfish/* animals/birds/adelaide-rosella"),
+    (PACKAGE_LICENCE, "Chris Goerner", "animals/birds/little-penguin animals/birds/magpie"),
+    (PACKAGE_LICENCE, "Chris Goerner", "animals/birds/rainbow-lorikeet animals/mammals/echidna"),
+    (PACKAGE_LICENCE, "Chris Goerner", "animals/birds/silver-gull animals/mammals/dogs/dingo"),
+    (PACKAGE_LICENCE, f"Chris Goerner, {CHILDSPLAY}", "animals/marsupials/kangaroo"),
+    (PACKAGE_LICENCE, "Chris Goerner", "food/fruit/lemon food/fruit/mandarine"),
+    (PACKAGE_LICENCE, "Chris Goerner", "plants/flowers/yellow-flower plants/flowers/pigface"),
+    (PACKAGE_LICENCE, "Chris Goerner", "town/roadsigns/arrow town/roadsigns/crossroads"),
+    (PACKAGE_LICENCE, "Chris Goerner", "town/roadsigns/hospital town/roadsigns/t-junction"),
+    (PACKAGE_LICENCE, "Chris Goerner", "town/roadsigns/toilets"),
+    (PACKAGE_LICENCE, "Jim Trice", "vehicles/ship/* animals/mammals/bears/toys/edward_bear"),
+    (PACKAGE_LICENCE, "Jim Trice", "people/toys/grannysmith"),
+    # the animals of Childsplay, wherever no one above is named
+    (PACKAGE_LICENCE, CHILDSPLAY, "animals/amphibians/frog animals/lizards/iguana"),
+    (PACKAGE_LICENCE, CHILDSPLAY, "animals/marsupials/koala animals/marsupials/wombat"),
+    (PACKAGE_LICENCE, CHILDSPLAY, "animals/insects/bee animals/insects/fly"),
+    (PACKAGE_LICENCE, CHILDSPLAY, "animals/insects/grasshopper animals/insects/hornet"),
+    (PACKAGE_LICENCE, CHILDSPLAY, "animals/insects/xanthia animals/birds/blackbird"),
+    (PACKAGE_LICENCE, CHILDSPLAY, "animals/birds/crow animals/birds/cuckoo animals/birds/duck"),
+    (PACKAGE_LICENCE, CHILDSPLAY, "animals/birds/gander animals/birds/lark animals/birds/owl"),
+    (PACKAGE_LICENCE, CHILDSPLAY, "animals/birds/nandou animals/birds/penguin"),
+    (PACKAGE_LICENCE, CHILDSPLAY, "animals/birds/pigeon animals/birds/quetzal"),
+    (PACKAGE_LICENCE, CHILDSPLAY, "animals/birds/seagull animals/birds/tucan"),
+    (PACKAGE_LICENCE, CHILDSPLAY, "animals/birds/turkey animals/birds/vulture"),
+    (PACKAGE_LICENCE, UNNAMED, "animals/mammals/cats/lion-2"),
+    (PACKAGE_LICENCE, CHILDSPLAY, "animals/mammals/*"),
+    # photographs and drawings of single contributors
+    (PACKAGE_LICENCE, "Albert Cahalan", "plants/trees/rambutan plants/trees/liberia-palm"),
+    (PACKAGE_LICENCE, "Albert Cahalan", "plants/trees/tree336 seasonal/halloween/grave-*"),
+    (PACKAGE_LICENCE, "Albert Cahalan", "vehicles/flight/* people/fireman* military/*"),
+    (PACKAGE_LICENCE, "Albert Cahalan", "sports/soccer sports/football household/toilet"),
+    (PACKAGE_LICENCE, "Albert Cahalan", "naturalforces/fire naturalforces/lightningbolt"),
+    (PACKAGE_LICENCE, "Albert Cahalan", "vehicles/race/indycar vehicles/7spoke256"),
+    (PACKAGE_LICENCE, "Albert Cahalan", "town/roadsigns/yield town/roadsigns/stop*"),
+    (
+        PACKAGE_LICENCE,
+        "Albert Cahalan, from the US Drug Enforcement Administration",
+        "medical/syringe",
+    ),
+    (PACKAGE_LICENCE, "Ed Montgomery", "town/monuments/inukshuk-outline"),
+    (PACKAGE_LICENCE, "Steve Karg", "food/vegetables/corn"),
+    (PACKAGE_LICENCE, "George Wong", "food/vegetables/potato"),
+    (PACKAGE_LICENCE, "Boris Matovic", "food/fruit/grapes"),
+    (PACKAGE_LICENCE, "Ahmed Al-Shukaili", "food/fruit/sliced_orange"),
+    (PACKAGE_LICENCE, "Peter Malinowsky", "food/fruit/sliced_lime"),
+    (PACKAGE_LICENCE, "Mike Fitzpatrick", "food/fruit/pineapple"),
+    (PACKAGE_LICENCE, "Akkana Peck", "plants/flowers/flower*"),
+    (PACKAGE_LICENCE, "Jean from DoodleLoo's", "seasonal/easter/*"),
+    (PACKAGE_LICENCE, "Nicu Buculei", "seasonal/christmas/tree"),
+    (PACKAGE_LICENCE, "Karl Ove Hufthammer", "seasonal/newyears/fireworks*"),
+    (PACKAGE_LICENCE, "Justin Zeigler and Pete Salzman", "seasonal/christmas/*"),
+    (PACKAGE_LICENCE, "Justin Zeigler and Pete Salzman", "seasonal/hanukkah/*"),
+    (PACKAGE_LICENCE, "Justin Zeigler (GOVIA)", "town/flags/* vehicles/auto/*"),
+    (PACKAGE_LICENCE, "pixie quix", "space/planets/9_pluto"),
+    (PACKAGE_LICENCE, "NASA and NSSDC", "space/*"),
+    (PACKAGE_LICENCE, KENDRICK, "seasonal/halloween/* household/tools/*"),
+    (PACKAGE_LICENCE, KENDRICK, "household/dishes/utensils/* household/dishes/pitcher_small"),
+    (PACKAGE_LICENCE, UNNAMED, "*"),
 ]
 
 
@@ -224,7 +396,7 @@ def row(stamps: Path, source: Path, data: bytes) -> dict[str, str]:
     name, name_zh = caption(lines[0]), caption_zh(chinese)
     if pattern := match(stem, NAMES):
         name, name_zh = NAMES[pattern]
-    licence, credit = next(terms for pattern, *terms in CREDITS if fnmatchcase(stem, pattern))
+    licence, credit = next(terms for *terms, files in CREDITS if match(stem, files.split()))
     slug = re.sub(r"[^a-z0-9]+", "-", "/".join([*folders, source.stem]).lower())
     return {
         "id": slug,
