@@ -1,0 +1,676 @@
+"""workshop.launch: services from a plain process and from a real kernel."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import BackgroundTasks, FastAPI, Request, WebSocket
+from jupyter_client.manager import start_new_kernel
+from websockets.sync.client import connect as websocket
+
+from workshop import serve
+from workshop.errors import WorkshopError
+from workshop.serve import launch
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def make_app(title="greeter", events=None):
+    events = [] if events is None else events
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        events.append("startup")
+        yield
+        events.append("shutdown")
+
+    app = FastAPI(title=title, lifespan=lifespan)
+
+    @app.get("/")
+    def blocking():
+        return {"title": title}
+
+    @app.get("/async")
+    async def non_blocking():
+        await asyncio.sleep(0)
+        return {"title": title}
+
+    @app.post("/later", status_code=202)
+    def later(tasks: BackgroundTasks):
+        tasks.add_task(events.append, "background task")
+
+    @app.get("/where")
+    def where(request: Request):
+        return {"link": str(request.url_for("where")), "root_path": request.scope["root_path"]}
+
+    @app.websocket("/echo")
+    async def echo(ws: WebSocket):
+        await ws.accept()
+        await ws.send_json([await ws.receive_text(), ws.scope["root_path"], ws.url.path])
+        await ws.close()
+
+    return app
+
+
+def launch_threads():
+    return [t.name for t in threading.enumerate() if t.name.startswith("launch")]
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def wait_until(condition, seconds=5):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind():
+    yield
+    for service in list(serve._running.values()):
+        service.stop()
+    assert launch_threads() == []
+
+
+# --- a service answers -----------------------------------------------------------------------
+
+
+def test_synchronous_client_gets_an_answer_at_once():
+    service = launch(make_app())
+    assert httpx.get(service.url).json() == {"title": "greeter"}
+    assert httpx.get(f"{service.url}/async").json() == {"title": "greeter"}
+
+
+def test_async_client_gets_an_answer_inside_a_running_loop():
+    async def cell():
+        service = launch(make_app())
+        async with httpx.AsyncClient(base_url=service.url) as client:
+            answers = await asyncio.gather(*(client.get(path) for path in ["/", "/async"] * 5))
+        return [answer.status_code for answer in answers]
+
+    assert asyncio.run(cell()) == [200] * 10
+
+
+def test_it_answers_while_the_calling_thread_is_busy():
+    service = launch(make_app())
+    call = subprocess.Popen(
+        [sys.executable, "-c", f"import httpx; print(httpx.get('{service.url}').status_code)"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    busy_until = time.monotonic() + 20
+    while call.poll() is None and time.monotonic() < busy_until:
+        sum(range(1000))
+    assert call.communicate(timeout=5)[0] == "200\n"
+
+
+def test_background_task_runs_after_the_answer():
+    events = []
+    service = launch(make_app(events=events))
+    assert httpx.post(f"{service.url}/later").status_code == 202
+    assert wait_until(lambda: "background task" in events)
+
+
+def test_websocket():
+    service = launch(make_app())
+    with websocket(f"ws://127.0.0.1:{service.port}/echo") as ws:
+        ws.send("hello")
+        assert ws.recv() == '["hello","","/echo"]'
+
+
+def test_it_listens_on_the_loopback_address_only():
+    service = launch(make_app())
+    assert service._socket.getsockname() == ("127.0.0.1", service.port)
+    assert service.url == f"http://127.0.0.1:{service.port}"
+
+
+async def plain_asgi(scope, receive, send):
+    assert scope["type"] == "http"  # as many do: it knows no lifespan
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"plain"})
+
+
+def test_any_asgi_callable_is_served_under_its_own_name():
+    service = launch(plain_asgi)
+    assert service.name == "plain_asgi"
+    assert httpx.get(service.url).text == "plain"
+
+
+def test_an_import_string_is_served(tmp_path, monkeypatch):
+    (tmp_path / "by_name.py").write_text("from fastapi import FastAPI\napp = FastAPI(title='x')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert launch("by_name:app").name == "x"
+
+
+@pytest.mark.parametrize(
+    ("app", "fragment"),
+    [
+        ("no_such_module:app", "no_such_module"),
+        ("json:no_such_app", "no_such_app"),
+        (lambda environ, start_response: [b"WSGI"], "no ASGI app"),
+        (None, "no ASGI app"),
+    ],
+)
+def test_what_is_no_asgi_app_is_refused_by_name(app, fragment):
+    with pytest.raises(WorkshopError, match=fragment):
+        launch(app)
+
+
+def test_an_unknown_loop_is_refused():
+    with pytest.raises(WorkshopError, match="kernel"):
+        launch(make_app(), loop="kernal")
+
+
+# --- running the cell again ------------------------------------------------------------------
+
+
+def test_launching_the_same_name_again_replaces_the_service():
+    events = []
+    first = launch(make_app(events=events))
+    second = launch(make_app(events=events))
+    assert events == ["startup", "shutdown", "startup"]
+    assert (first.running, second.running) == (False, True)
+    assert is_free(first.port)
+    assert launch_threads() == ["launch greeter"]
+
+
+def test_the_same_port_can_be_taken_again_at_once():
+    first = launch(make_app())
+    httpx.get(first.url)
+    second = launch(make_app(), port=first.port)
+    assert second.port == first.port
+    assert httpx.get(second.url).status_code == 200
+
+
+def test_services_of_different_names_run_side_by_side():
+    one, two = launch(make_app("one")), launch(make_app("two"))
+    also_one = launch(make_app("one"), name="three")
+    titles = [httpx.get(s.url).json()["title"] for s in (one, two, also_one)]
+    assert titles == ["one", "two", "one"]
+
+
+# --- what goes wrong -------------------------------------------------------------------------
+
+
+def test_a_taken_port_names_the_port_and_leaves_nothing_behind():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(WorkshopError, match=f"Port {port} is taken.*Leave `port` out"):
+            launch(make_app(), port=port)
+    assert launch_threads() == []
+    assert launch(make_app(), port=port).running
+
+
+def test_a_port_taken_by_another_service_names_that_service():
+    first = launch(make_app("first"))
+    with pytest.raises(WorkshopError, match=f"Port {first.port} is taken by first"):
+        launch(make_app("second"), port=first.port)
+
+
+def test_a_port_out_of_range_is_refused():
+    with pytest.raises(WorkshopError, match="no port 70000"):
+        launch(make_app(), port=70000)
+
+
+def failing_startup():
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        raise FileNotFoundError("model.onnx is not there")
+        yield
+
+    return FastAPI(title="failing", lifespan=lifespan)
+
+
+def test_a_failing_startup_says_why_and_keeps_its_cause(caplog):
+    with pytest.raises(WorkshopError, match=r"failing.*model\.onnx is not there") as caught:
+        launch(failing_startup())
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+    assert launch_threads() == []
+    assert "model.onnx is not there" in caplog.text  # the traceback is in the log
+
+
+def test_a_startup_that_takes_too_long_is_cancelled(monkeypatch):
+    events, ports = [], []
+    listen = serve._listen
+    monkeypatch.setattr(serve, "_listen", lambda port: ports.append(s := listen(port)) or s)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            events.append("cleaned up")
+        yield
+
+    with pytest.raises(WorkshopError, match=r"slow did not start within 0\.3 s"):
+        launch(FastAPI(title="slow", lifespan=lifespan), timeout=0.3)
+    assert events == ["cleaned up"]
+    assert launch_threads() == []
+    assert ports[0].fileno() == -1  # closed
+
+
+def test_an_exception_in_shutdown_is_logged_and_still_frees_the_port(caplog):
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        yield
+        raise OSError("the index could not be saved")
+
+    service = launch(FastAPI(title="bad end", lifespan=lifespan))
+    service.stop()
+    assert "the index could not be saved" in caplog.text
+    assert not service.running
+    assert is_free(service.port)
+
+
+def test_an_exception_in_a_request_is_a_500_and_is_logged(caplog):
+    app = make_app()
+
+    @app.get("/broken")
+    def broken():
+        raise ZeroDivisionError("for the log")
+
+    service = launch(app)
+    assert httpx.get(f"{service.url}/broken").status_code == 500
+    assert httpx.get(service.url).status_code == 200
+    assert wait_until(lambda: "for the log" in caplog.text)
+    assert any(r.levelno == logging.ERROR for r in caplog.records)
+
+
+def test_a_shutdown_that_hangs_is_cancelled():
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        yield
+        await asyncio.sleep(3600)
+
+    service = launch(FastAPI(title="hangs", lifespan=lifespan))
+    service.stop(timeout=0.5)
+    assert is_free(service.port)
+
+
+def test_code_that_blocks_the_loop_is_named():
+    release = threading.Event()
+    app = make_app("blocker")
+
+    @app.get("/block")
+    async def block():
+        release.wait(30)
+
+    service = launch(app)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(f"{service.url}/block", timeout=0.2)
+    with pytest.raises(WorkshopError, match="blocker does not stop.*blocks the event loop"):
+        service.stop(timeout=0.1)
+    release.set()
+    service.stop()
+    assert is_free(service.port)
+
+
+# --- stopping --------------------------------------------------------------------------------
+
+
+def test_stop_runs_the_shutdown_once_frees_the_port_and_ends_the_thread():
+    events = []
+    service = launch(make_app(events=events))
+    service.stop()
+    service.stop()
+    assert events == ["startup", "shutdown"]
+    assert is_free(service.port)
+    assert launch_threads() == []
+
+
+def test_stop_does_not_wait_for_an_open_websocket():
+    service = launch(make_app())
+    with websocket(f"ws://127.0.0.1:{service.port}/echo"):
+        started = time.monotonic()
+        service.stop()
+    assert time.monotonic() - started < 9  # not the ten seconds of its timeout
+    assert is_free(service.port)
+
+
+def test_the_end_of_a_with_block_stops_it():
+    with launch(make_app()) as service:
+        assert service.running
+    assert not service.running
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(service.url)
+
+
+def test_the_end_of_the_process_runs_the_shutdown(tmp_path):
+    script = """
+        import contextlib, httpx
+        from fastapi import FastAPI
+        from workshop.serve import launch
+
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            yield
+            print("shut down")
+
+        app = FastAPI(lifespan=lifespan)
+        app.get("/")(lambda: "pong")
+        print(httpx.get(launch(app).url).json())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("pong\nshut down\n", "", 0)
+
+
+# --- behind a proxy --------------------------------------------------------------------------
+
+PREFIX = "/user/foo%40bar/proxy/8000"
+
+
+def test_links_carry_the_prefix_that_the_proxy_stripped():
+    service = launch(make_app())
+    direct = httpx.get(f"{service.url}/where").json()
+    assert direct == {"link": f"{service.url}/where", "root_path": ""}
+    proxied = httpx.get(f"{service.url}/where", headers={"X-Forwarded-Prefix": PREFIX}).json()
+    assert proxied == {"link": f"{service.url}{PREFIX}/where", "root_path": PREFIX}
+
+
+def test_docs_and_openapi_carry_the_prefix():
+    service = launch(make_app())
+    headers = {"X-Forwarded-Prefix": PREFIX}
+    assert f"{PREFIX}/openapi.json" in httpx.get(f"{service.url}/docs", headers=headers).text
+    assert PREFIX not in httpx.get(f"{service.url}/docs").text
+    spec = httpx.get(f"{service.url}/openapi.json", headers=headers).json()
+    assert spec["servers"] == [{"url": PREFIX}]
+
+
+def test_websocket_carries_the_prefix():
+    service = launch(make_app())
+    with websocket(
+        f"ws://127.0.0.1:{service.port}/echo", additional_headers={"X-Forwarded-Prefix": PREFIX}
+    ) as ws:
+        ws.send("hello")
+        assert ws.recv() == f'["hello","{PREFIX}","{PREFIX}/echo"]'
+
+
+@pytest.mark.parametrize("prefix", ["//evil.example", "/a'><script>", "evil", "/a/../b c"])
+def test_a_prefix_that_is_no_path_is_ignored(prefix):
+    service = launch(make_app())
+    answer = httpx.get(f"{service.url}/where", headers={"X-Forwarded-Prefix": prefix})
+    assert answer.json()["root_path"] == ""
+
+
+# --- what a cell shows -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def front_end(monkeypatch, tmp_path):
+    """JupyterLab as a kernel sees it: two environment variables and the server's own file."""
+    for variable in ("JPY_SESSION_NAME", "JPY_PARENT_PID", "JUPYTERHUB_SERVICE_PREFIX"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(serve, "find_spec", lambda name: "installed")
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+
+    def use(base=None, hub=None):
+        monkeypatch.setenv("JPY_SESSION_NAME", "09.ipynb")
+        monkeypatch.setenv("JPY_PARENT_PID", "4711")
+        if base:
+            (tmp_path / "jpserver-4711.json").write_text(f'{{"base_url": "{base}"}}')
+        if hub:
+            monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", hub)
+
+    return use
+
+
+def test_repr_names_the_service_its_state_and_its_address():
+    service = launch(make_app())
+    assert repr(service) == f"<Service greeter running at http://127.0.0.1:{service.port}>"
+    service.stop()
+    assert repr(service) == f"<Service greeter stopped at http://127.0.0.1:{service.port}>"
+
+
+@pytest.mark.parametrize(
+    ("where", "base"),
+    [
+        ({}, "/proxy/"),
+        ({"base": "/"}, "/proxy/"),
+        ({"base": "/lab-7/"}, "/lab-7/proxy/"),
+        ({"hub": "/user/someone/"}, "/user/someone/proxy/"),
+    ],
+)
+def test_the_view_goes_through_jupyters_proxy(front_end, where, base):
+    front_end(**where)
+    service = launch(make_app(), path="docs", height=300)
+    view = service._repr_html_()
+    assert f'<iframe src="{base}{service.port}/docs"' in view
+    assert f'href="{base}{service.port}/docs"' in view
+    assert 'height="300"' in view
+
+
+def test_the_view_is_direct_where_no_proxy_is_installed(front_end, monkeypatch):
+    front_end()
+    monkeypatch.setattr(serve, "find_spec", lambda name: None)
+    service = launch(make_app())
+    assert f'<iframe src="{service.url}/"' in service._repr_html_()
+
+
+def test_the_view_is_direct_in_vscode(front_end, monkeypatch):
+    front_end()
+    monkeypatch.setattr(sys.modules["__main__"], "__vsc_ipynb_file__", "x.ipynb", raising=False)
+    service = launch(make_app())
+    assert f'<iframe src="{service.url}/"' in service._repr_html_()
+
+
+def test_the_view_is_a_link_alone_where_no_front_end_is_known(front_end):
+    service = launch(make_app())
+    assert f'href="{service.url}/"' in service._repr_html_()
+    assert "iframe" not in service._repr_html_()
+
+
+def test_the_view_of_a_stopped_service_shows_no_page(front_end):
+    front_end()
+    with launch(make_app()) as service:
+        pass
+    assert "stopped" in service._repr_html_()
+    assert "iframe" not in service._repr_html_()
+
+
+def test_the_view_escapes_name_and_path(front_end):
+    front_end()
+    service = launch(make_app('<b a="1">'), path='/"><script>alert(1)</script>?q=a&b')
+    view = service._repr_html_()
+    assert "<script" not in view
+    assert "<b a=" not in view
+    assert "&lt;b a=&quot;1&quot;&gt;" in view
+    assert "/%22%3E%3Cscript%3Ealert(1)%3C/script%3E?q=a&amp;b" in view
+
+
+# --- in a real kernel ------------------------------------------------------------------------
+
+SETUP = """
+import asyncio, contextlib, os, threading, time
+import httpx
+from fastapi import FastAPI
+from workshop.serve import launch
+
+def make_app(title="cell"):
+    app = FastAPI(title=title)
+    @app.get("/")
+    def blocking(): return "blocking"
+    @app.get("/async")
+    async def non_blocking(): return threading.current_thread() is threading.main_thread()
+    return app
+
+def threads(): return [t.name for t in threading.enumerate() if t.name.startswith("launch")]
+"""
+
+
+class Kernel:
+    """A kernel as a notebook has one; `run` returns what a cell printed, or the error's text."""
+
+    def __init__(self, folder):
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self.manager, self.client = start_new_kernel(
+            startup_timeout=60, kernel_name="python3", cwd=str(folder), env=env
+        )
+        assert self.run(SETUP) == ""
+
+    def run(self, code, interrupt_on=None, timeout=40):
+        printed = []
+
+        def show(message):
+            content = message["content"]
+            if message["msg_type"] == "stream" and content["name"] == "stdout":
+                printed.append(content["text"])
+                if interrupt_on and interrupt_on in content["text"]:
+                    self.manager.interrupt_kernel()
+            elif message["msg_type"] == "error":
+                printed.append("\n".join(content["traceback"]))
+
+        self.client.execute_interactive(
+            textwrap.dedent(code), output_hook=show, timeout=timeout, stop_on_error=False
+        )
+        assert self.manager.is_alive()
+        return "".join(printed)
+
+    def close(self):
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    kernel = Kernel(tmp_path_factory.mktemp("kernel"))
+    yield kernel
+    kernel.close()
+
+
+@pytest.fixture(scope="module")
+def nested_kernel(tmp_path_factory):
+    kernel = Kernel(tmp_path_factory.mktemp("nested"))
+    kernel.run("import nest_asyncio; nest_asyncio.apply()")
+    yield kernel
+    kernel.close()
+
+
+@pytest.fixture(params=["kernel", "nested_kernel"])
+def any_kernel(request):
+    """With nest_asyncio applied, and without."""
+    return request.getfixturevalue(request.param)
+
+
+def test_kernel_calls_its_own_service_with_both_clients(any_kernel):
+    answer = any_kernel.run("""
+        with launch(make_app()) as service:
+            print(httpx.get(service.url).json())
+            async with httpx.AsyncClient() as client:
+                print((await client.get(service.url + "/async")).json())
+        print(threads())
+    """)
+    assert answer == "blocking\nFalse\n[]\n"
+
+
+def test_kernel_survives_a_failing_lifespan_with_one_sentence(any_kernel):
+    error = any_kernel.run("""
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            raise ValueError("no such model")
+            yield
+        launch(FastAPI(title="failing", lifespan=lifespan))
+    """)
+    assert error == (
+        "WorkshopError: failing failed to start: ValueError: no such model. "
+        "Mend that and run the cell again."
+    )
+    assert any_kernel.run("print(threads())") == "[]\n"
+
+
+def test_kernel_survives_an_interrupt_while_a_service_starts(any_kernel):
+    error = any_kernel.run(
+        """
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            print("starting", flush=True)
+            await asyncio.sleep(3600)
+            yield
+        launch(FastAPI(title="slow", lifespan=lifespan), timeout=3600)
+        """,
+        interrupt_on="starting",
+    )
+    assert "KeyboardInterrupt" in error
+    assert any_kernel.run("print(threads())") == "[]\n"
+    assert any_kernel.run("with launch(make_app()) as s: print(s.running)") == "True\n"
+
+
+def test_an_interrupt_stops_the_cell_and_not_the_service(any_kernel):
+    any_kernel.run("service = launch(make_app())")
+    error = any_kernel.run(
+        'print("busy", flush=True)\nwhile True: time.sleep(0.1)', interrupt_on="busy"
+    )
+    assert "KeyboardInterrupt" in error
+    assert any_kernel.run("print(httpx.get(service.url).json())") == "blocking\n"
+    assert any_kernel.run("service.stop(); print(threads())") == "[]\n"
+
+
+def test_running_the_cell_again_replaces_the_service_in_a_kernel(any_kernel):
+    cell = "service = launch(make_app()); print(len(threads()))"
+    assert any_kernel.run(cell) == "1\n"
+    assert any_kernel.run(cell) == "1\n"
+    any_kernel.run("service.stop()")
+
+
+@pytest.mark.parametrize("applied", ["kernel", "nested_kernel"])
+def test_kernel_loop_serves_async_clients_in_the_main_thread(applied, tmp_path):
+    kernel = Kernel(tmp_path)  # of its own: loop="kernel" applies nest_asyncio for good
+    try:
+        if applied == "nested_kernel":
+            kernel.run("import nest_asyncio; nest_asyncio.apply()")
+        answer = kernel.run("""
+            service = launch(make_app(), loop="kernel")
+            async with httpx.AsyncClient() as client:
+                print((await client.get(service.url + "/async")).json(), threads())
+        """)
+        assert answer == "True []\n"
+        # A cell between the two: the service answers another process while the kernel is idle.
+        port = kernel.run("print(service.port)").strip()
+        assert httpx.get(f"http://127.0.0.1:{port}/", timeout=10).json() == "blocking"
+        assert kernel.run(
+            "service = launch(make_app(), loop='kernel'); print(service.running)"
+        ) == ("True\n")
+        assert kernel.run("service.stop(); service.stop(); print(service.running)") == "False\n"
+        error = kernel.run("""
+            @contextlib.asynccontextmanager
+            async def lifespan(app):
+                raise ValueError("no such model")
+                yield
+            launch(FastAPI(title="failing", lifespan=lifespan), loop="kernel")
+        """)
+        assert "ValueError: no such model" in error
+        error = kernel.run(
+            """
+            @contextlib.asynccontextmanager
+            async def lifespan(app):
+                print("starting", flush=True)
+                await asyncio.sleep(3600)
+                yield
+            launch(FastAPI(title="slow", lifespan=lifespan), loop="kernel", timeout=3600)
+            """,
+            interrupt_on="starting",
+        )
+        assert "KeyboardInterrupt" in error
+        left = "[t for t in asyncio.all_tasks() if 'uvicorn' in repr(t) or 'serve' in repr(t)]"
+        assert kernel.run(f"print({left})") == "[]\n"
+    finally:
+        kernel.close()
