@@ -154,7 +154,8 @@ def pip(*args: str) -> None:
             elif line.startswith("Installing collected packages"):
                 # from here on an interruption leaves packages half written
                 (VENV / "installing").touch()
-                print("  unpacking ...", flush=True)
+                if collected:
+                    print("  unpacking ...", flush=True)
         failed = process.wait()
     finally:
         process.kill()
@@ -240,8 +241,9 @@ def lab(args: list) -> int:
     command = [
         *[str(PYTHON), "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"],
         *["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/tree/{START}"],
-        # neither asks nor fetches anything from the network
+        # asks nothing of the network, and does not go looking for npm
         *["--LabApp.news_url=None", "--LabApp.extension_manager=readonly"],
+        "--LanguageServerManager.autodetect=False",
     ]
     if port:
         command.append("--ServerApp.port_retries=0")
