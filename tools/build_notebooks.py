@@ -409,6 +409,8 @@ def outputs(notebook: NotebookNode) -> Iterator[str]:
                 yield f"cell {number}: the picture is larger than {MAX_PNG / 1000:.0f} kB"
             if output.output_type == "error" and "raises-exception" not in tags(cell):
                 yield f"cell {number}: raises {output.ename} without the tag raises-exception"
+        if cell.execution_count is None:
+            yield f"cell {number}: was not executed, so it is not compared"
         if cell.outputs:
             with_output.append("nbval-ignore-output" not in tags(cell))
     if with_output and sum(with_output) / len(with_output) < MIN_COMPARED:

@@ -14,6 +14,7 @@ The function raises `Wrong` with a sentence that names the mistake, or returns a
 
 import ast
 import asyncio
+import contextlib
 import contextvars
 import copy
 import ctypes
@@ -22,8 +23,11 @@ import html
 import importlib
 import inspect
 import json
+import linecache
 import os
 import re
+import sys
+import sysconfig
 import textwrap
 import threading
 import traceback
@@ -240,21 +244,16 @@ def _run(wanted: Exercise, answers: tuple) -> tuple[str, str]:
 def _explain(error: BaseException) -> str:
     """The exception's last line and, where it is the learner's, the line of code it came from."""
     last = traceback.format_exception_only(error)[-1].strip()
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "ipykernel" in frame.filename or "ipython-input" in frame.filename
-    ]
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _is_library(Path(frame.filename))]
     if own:
-        return f"your code raised `{last}` at line {own[-1].lineno} of its cell: `{own[-1].line}`"
-    if "site-packages" in last or not _raised_in_check(error):
-        return f"your code raised `{last}`"
+        return f"your code raised `{last}` in line {own[-1].lineno}: `{own[-1].line}`"
     return f"the check could not use your answer: `{last}`"
 
 
-def _raised_in_check(error: BaseException) -> bool:
-    frames = traceback.extract_tb(error.__traceback__)
-    return all(Path(frame.filename).parent == HERE for frame in frames)
+def _is_library(path: Path) -> bool:
+    homes = (HERE.parent, *map(Path, (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))))
+    return any(path.is_relative_to(folder) for folder in homes) or str(path).startswith("<frozen")
 
 
 # --------------------------------------------------------------------- has the learner begun at all?
@@ -301,19 +300,19 @@ def _syntax(answer: Any) -> ast.AST | None:
 
 def _from_history(cls: type) -> ast.AST | None:
     """A class made in a notebook has no file, so `inspect` gives up: look in the cells that ran."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return None
-    shell = get_ipython()
-    for cell in reversed(shell.user_ns.get("In", []) if shell else []):
-        try:
-            tree = ast.parse(shell.transform_cell(cell))
-        except SyntaxError:
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
-                return node
+    methods = [getattr(member, "__code__", None) for member in vars(cls).values()]
+    files = [code.co_filename for code in methods if code and "ipykernel" in code.co_filename]
+    main = sys.modules.get("__main__")
+    cells = ["".join(linecache.getlines(file)) for file in files]
+    cells += reversed(getattr(main, "In", []))
+    # where a kernel keeps no history, as under nbval, its compiled cells are still at hand
+    cached = [file for file in reversed(linecache.cache) if "ipykernel" in file]
+    cells += ["".join(linecache.getlines(file)) for file in cached]
+    for cell in cells:
+        with contextlib.suppress(SyntaxError):
+            for node in ast.walk(ast.parse(cell)):
+                if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
+                    return node
     return None
 
 
@@ -390,7 +389,7 @@ def _record(id: str, done: bool) -> tuple[int, str]:
             new.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             new.replace(path)
         return entry["tries"], note
-    except (OSError, WorkshopError) as error:
+    except (OSError, NotImplementedError, WorkshopError) as error:
         return _tries[id], f"Your progress could not be saved: {error}"
 
 
