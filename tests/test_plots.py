@@ -1,0 +1,211 @@
+"""The pictures that chapters share: they draw without a warning, at a size a notebook can keep."""
+
+import io
+import warnings
+
+import matplotlib.pyplot as plt
+import nbclient
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from workshop import WorkshopError, plots
+from workshop.datasets import photos
+
+RANDOM = np.random.default_rng(0)
+LONG = "A name that goes on and on and would run over its neighbours " * 3
+
+
+def png(figure) -> bytes:
+    """Draw the figure as a notebook does; a warning is a failure."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.savefig(buffer, format="png", bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def texts(figure) -> list[str]:
+    found = []
+    for axis in figure.axes:
+        found += [axis.get_xlabel(), *(t.get_text() for t in axis.texts)]
+    return [t for t in found if t]
+
+
+@pytest.fixture(scope="module")
+def some():
+    return photos()[::21][:20]
+
+
+def test_a_gallery_shows_each_picture_with_its_title_and_stays_below_150_kb(some):
+    figure = plots.gallery([p.open() for p in some], [p.name for p in some])
+    assert sum(bool(axis.images) for axis in figure.axes) == 20
+    assert [t.replace("\n", " ") for t in texts(figure)] == [p.name for p in some]
+    assert len(png(figure)) < 150_000
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 9])
+def test_a_gallery_of_any_count_draws(some, count):
+    figure = plots.gallery([p.open() for p in some[:count]])
+    assert sum(bool(axis.images) for axis in figure.axes) == count
+    png(figure)
+
+
+def test_a_gallery_without_images_says_so():
+    figure = plots.gallery([])
+    assert texts(figure) == ["no images"]
+    png(figure)
+
+
+def test_an_array_of_no_images_says_so_too():
+    assert texts(plots.gallery(np.zeros((0, 8, 8)))) == ["no images"]
+
+
+def test_long_titles_are_wrapped_cut_and_stay_below_their_picture(some):
+    figure = plots.gallery([p.open() for p in some[:3]], [LONG] * 3)
+    png(figure)
+    for axis in figure.axes:
+        assert axis.get_xlabel().count("\n") == 2
+        assert axis.get_xlabel().endswith("…")
+        label = axis.xaxis.label.get_window_extent()
+        assert label.width <= 1.1 * figure.dpi
+        assert label.y0 >= 0
+
+
+def test_the_kinds_of_picture_that_chapters_have_all_draw():
+    kinds = [
+        RANDOM.random((8, 8)),
+        RANDOM.integers(0, 255, (10, 20, 3), dtype=np.uint8),
+        Image.new("L", (30, 30), 128),
+        Image.new("RGBA", (30, 10), (255, 0, 0, 0)),
+        Image.new("P", (5, 50)),
+        Image.new("RGB", (1, 1)),
+        Image.new("RGB", (3000, 2)),
+    ]
+    png(plots.gallery(kinds))
+
+
+def test_transparency_is_shown_on_white_and_wide_pictures_are_padded():
+    figure = plots.gallery([Image.new("RGBA", (40, 10), (255, 0, 0, 0))])
+    shown = figure.axes[0].images[0].get_array()
+    assert shown.shape[0] == shown.shape[1]
+    assert (shown == 255).all()
+
+
+def test_titles_that_do_not_match_are_refused_with_both_numbers(some):
+    with pytest.raises(WorkshopError, match="1 images but 2 titles"):
+        plots.gallery([some[0].open()], ["a", "b"])
+
+
+@pytest.mark.parametrize("wrong", [{"columns": 0}, {"size": 0}])
+def test_an_impossible_grid_is_refused(some, wrong):
+    with pytest.raises(WorkshopError, match="larger than 0"):
+        plots.gallery([some[0].open()], **wrong)
+
+
+def test_hits_show_the_query_first_then_names_and_scores_in_the_order_given(some):
+    found = some[1:4]
+    figure = plots.hits(
+        some[0].open(), [p.open() for p in found], [0.5, 0.912, -0.1], [p.name for p in found]
+    )
+    labels = [t.split("\n") for t in texts(figure)]
+    assert labels[0] == ["query"]
+    assert [" ".join(t[:-1]) for t in labels[1:]] == [p.name for p in found]
+    assert [t[-1] for t in labels[1:]] == ["0.50", "0.91", "-0.10"]
+    assert len(png(figure)) < 150_000
+
+
+def test_hits_for_words_show_the_words(some):
+    figure = plots.hits("a bird that cannot fly", [some[0].open()], [0.4])
+    assert "a bird that cannot fly" in " ".join(texts(figure)).replace("\n", " ")
+    png(figure)
+    png(plots.hits(LONG, [some[0].open()], [0.4], [LONG]))
+
+
+def test_dollars_in_a_name_or_query_are_text_and_not_formulas(some):
+    figure = plots.hits("$5 and $", [some[0].open()], [0.4], ["$x_{$ for $5"])
+    assert not any(
+        t.get_parse_math() for axis in figure.axes for t in [*axis.texts, axis.xaxis.label]
+    )
+    png(figure)
+
+
+def test_hits_without_results_say_so():
+    figure = plots.hits("nothing like it", [], [])
+    assert "nothing found" in texts(figure)
+    png(figure)
+
+
+def test_hits_that_do_not_match_their_scores_or_names_are_refused(some):
+    image = some[0].open()
+    with pytest.raises(WorkshopError, match="1 results but 2 scores"):
+        plots.hits(image, [image], [0.1, 0.2])
+    with pytest.raises(WorkshopError, match="1 results but 1 scores and 0 names"):
+        plots.hits(image, [image], [0.1], [])
+
+
+def test_a_scatter_gives_each_label_a_colour_and_the_rarest_share_grey():
+    labels = [name for name in "abcdefgh" for _ in range(9 - "abcdefgh".index(name))] + ["i"]
+    figure = plots.scatter_2d(RANDOM.normal(size=(len(labels), 2)), labels, annotate={0: "here"})
+    legend = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
+    assert legend == [*"abcdefg", "other"]
+    colours = {tuple(c.get_facecolor()[0]) for c in figure.axes[0].collections}
+    assert len(colours) == 8
+    assert sum(len(c.get_offsets()) for c in figure.axes[0].collections) == len(labels)
+    assert "here" in texts(figure)
+    png(figure)
+
+
+def test_a_scatter_draws_without_labels_and_without_points():
+    png(plots.scatter_2d(RANDOM.normal(size=(5, 2))))
+    assert texts(plots.scatter_2d(np.zeros((0, 2)))) == ["no points"]
+
+
+def test_a_scatter_refuses_what_is_not_a_plane_or_not_labelled():
+    with pytest.raises(WorkshopError, match=r"\(4, 3\), expected \(n, 2\)"):
+        plots.scatter_2d(np.zeros((4, 3)))
+    with pytest.raises(WorkshopError, match="4 points but 1 labels"):
+        plots.scatter_2d(np.zeros((4, 2)), ["a"])
+
+
+def test_a_curve_names_its_axes_and_marks_the_values_tried():
+    figure = plots.curve(
+        [8, 16, 32],
+        {"HNSW": [0.6, 0.8, 0.9], "IVF": [0.5, 0.7, 0.8]},
+        xlabel="ef",
+        ylabel="recall@10",
+        log="x",
+    )
+    axis = figure.axes[0]
+    assert (axis.get_xlabel(), axis.get_ylabel(), axis.get_xscale()) == ("ef", "recall@10", "log")
+    png(figure)
+    assert [t.get_text() for t in axis.get_xticklabels()] == ["8", "16", "32"]
+
+
+def test_a_curve_refuses_lines_of_another_length():
+    with pytest.raises(WorkshopError, match="'HNSW' has 2 values for 3 x positions"):
+        plots.curve([1, 2, 3], {"HNSW": [1, 2]}, xlabel="x", ylabel="y")
+
+
+def test_figures_are_closed_so_that_a_notebook_shows_them_once(some):
+    before = plt.get_fignums()
+    plots.gallery([some[0].open()])
+    plots.scatter_2d(np.ones((3, 2)))
+    plots.curve([1, 2], {"a": [1, 2]}, xlabel="x", ylabel="y")
+    assert plt.get_fignums() == before
+
+
+def test_a_cell_shows_a_figure_exactly_once(monkeypatch):
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # Jupyter sets it for its kernels
+    cells = [
+        "from workshop import datasets, plots\n"
+        "images = [p.open() for p in datasets.photos()[:3]]\n"
+        "plots.gallery(images)",
+        "plots.hits('words', images, [1, 1, 1])",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    for cell in notebook.cells:
+        assert [o.output_type for o in cell.outputs] == ["execute_result"]
+        assert "image/png" in cell.outputs[0].data
