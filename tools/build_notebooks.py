@@ -219,7 +219,7 @@ def write(path: Path, text: str) -> bool:
 def execute(chapter: Chapter) -> NotebookNode:
     """Run the solved notebook in a kernel of its own with an empty WORKSHOP_HOME."""
     notebook = chapter.solution_notebook()
-    with tempfile.TemporaryDirectory(prefix="workshop-") as home:
+    with tempfile.TemporaryDirectory(prefix="workshop-") as home, tempfile.TemporaryFile() as log:
         client = NotebookClient(
             notebook,
             timeout=CELL_TIMEOUT,
@@ -228,9 +228,11 @@ def execute(chapter: Chapter) -> NotebookNode:
             record_timing=False,
         )
         try:
-            client.execute(env=kernel_environment(home))
+            client.execute(env=kernel_environment(home), stderr=log)
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            raise BuildError(describe(chapter, notebook, error)) from None
+            log.seek(0)
+            last = log.read().decode(errors="replace")[-2000:] if is_dead(error) else ""
+            raise BuildError(f"{describe(chapter, notebook, error)}\n{last}".rstrip()) from None
         for position, cell in enumerate(notebook.cells):
             if cell.cell_type == "code":
                 tidy(cell, f"{chapter.stem}, cell {position + 1}", chapter.source.parents[2], home)
@@ -248,6 +250,11 @@ def kernel_environment(home: str) -> dict[str, str]:
         "TQDM_DISABLE": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
+
+
+def is_dead(error: Exception) -> bool:
+    """Whether the kernel is gone, so that only its own stderr can say why."""
+    return isinstance(error, DeadKernelError)
 
 
 def describe(chapter: Chapter, notebook: NotebookNode, error: Exception) -> str:
@@ -441,10 +448,19 @@ def rules(chapter: Chapter) -> Iterator[str]:
             if strange := sorted(set(EMOJI.findall(cell.source)) - ALLOWED):
                 yield f"cell {number}: emoji {' '.join(strange)}"
             for target in LINK.findall(cell.source):
-                for path in (chapter.exercise_path, chapter.solution_path):
-                    if not (path.parent / target).exists():
-                        yield f"cell {number}: link to {target}, which {path.parent.name}/ cannot reach"
-                        break
+                if reason := unreachable(chapter, target):
+                    yield f"cell {number}: link to {target}, {reason}"
+
+
+def unreachable(chapter: Chapter, target: str) -> str:
+    """Why a link leads nowhere from one of the two trees; empty if it leads somewhere."""
+    for folder in (chapter.exercise_path.parent, chapter.solution_path.parent):
+        path = (folder / target).resolve()
+        source = chapter.source.with_name(f"{path.stem}.py")
+        # a notebook not yet built is reported as missing, once
+        if not path.exists() and not (path.suffix == ".ipynb" and source.exists()):
+            return f"which leads nowhere from {folder.name}/"
+    return ""
 
 
 def words(markdown: str) -> int:
