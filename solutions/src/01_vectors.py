@@ -18,8 +18,8 @@
 #
 # ## Where we are going
 #
-# On the left of each line a handwritten digit, beside it the fifteen closest of 1,796 others. Nothing
-# was trained. The search is the line with `argsort`.
+# Left on each line a handwritten digit, beside it the fifteen closest of 1,796 others. Nothing was
+# trained. The search is the line with `argsort`.
 
 # %%
 import matplotlib.pyplot as plt
@@ -44,8 +44,9 @@ def sheet(rows):
 
 distances = np.stack([l2(v, vectors) for v in vectors])
 nearest = distances[:10].argsort(axis=1, kind="stable")[:, :16]
-plt.figure(figsize=(8, 5)).add_axes((0, 0, 1, 1)).set_axis_off()
+plt.figure(figsize=(8, 5))
 plt.imshow(sheet(nearest), cmap="gray_r")
+plt.axis("off")
 plt.axvline(9.5, color="#D55E00", linewidth=2)
 plt.show()
 
@@ -65,13 +66,13 @@ page.imshow(seven.reshape(8, 8), cmap="gray_r")
 page.set_axis_off()
 for (y, x), ink in np.ndenumerate(seven.reshape(8, 8)):
     page.text(x, y, int(ink), ha="center", va="center", color="white" if ink > 8 else "black")
-strip.bar(range(64), seven, width=0.9, color="black")
+strip.bar(range(64), seven, align="edge", color="black")
 strip.set(xticks=range(0, 65, 8), xlabel="position in the vector", ylabel="ink")
-strip.grid(axis="x")
+strip.grid(visible=True, axis="x", color="#D55E00")
 plt.show()
 
 # %% [markdown]
-# Left, what we see; right, what the computer has. Between two grid lines lies one row of the picture.
+# Left, what we see; right, what the computer has. Between two orange lines lies one row of the picture.
 #
 # Arithmetic on the lists is arithmetic on the pictures, so we can look at a comparison. Below: the 7,
 # another digit, what is left when you subtract one from the other, and what they share when you
@@ -97,9 +98,8 @@ plt.show()
 #
 # ## Know a measure by what it ignores
 #
-# **Predict before you run:** we change the 7 in five ways. By each measure, how many of the 1,796 other
-# digits come closer to our 7 than each copy? For "the same digit" we would want 0, and for solid black
-# 1,796.
+# **Predict before you run:** by each measure, how many of the 1,796 others are closer to our 7 than each
+# copy below? We want 0, and 1,796 for solid black.
 
 # %%
 copies = {
@@ -109,10 +109,10 @@ copies = {
     "moved by one": np.roll(seven.reshape(8, 8), 1, axis=1).ravel(),
     "solid black": np.full_like(seven, 16),
 }
-fig, axes = plt.subplots(1, 5, figsize=(7.5, 1.8))
+axes = plt.figure(figsize=(7.5, 1.8)).subplots(1, 5)
 for ax, (name, copy) in zip(axes, copies.items(), strict=True):
     ax.imshow(copy.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
-    ax.set(title=name, xticks=[], yticks=[])
+    ax.set(title=name, frame_on=False, xticks=[], yticks=[])
 plt.show()
 
 # %%
@@ -205,7 +205,7 @@ for name, group in groups.items():
 # Nothing hidden, nonsense scores 1.000: every query found itself. Hide it, and chance is chance again.
 #
 # The last line is subtler. Its error is nearly twice that of a random tenth. The file holds 13 writers, and
-# one writer's digits lie together: *leave one out* still let us look up the same hand. Which figure is
+# one writer's digits lie together in it: *leave one out* still let us look up the same hand. Which figure is
 # honest depends on whose hand you will read next.
 #
 # Here are all mistakes of the second line: queries above, misleading neighbours below.
@@ -213,8 +213,9 @@ for name, group in groups.items():
 # %%
 found = np.where(np.eye(len(rows), dtype=bool), np.inf, distances).argmin(axis=1)
 mistakes = np.flatnonzero(labels[found] != labels)
-plt.figure(figsize=(8.4, 0.8)).add_axes((0, 0, 1, 1)).set_axis_off()
+plt.figure(figsize=(9, 1))
 plt.imshow(sheet([mistakes, found[mistakes]]), cmap="gray_r")
+plt.axis("off")
 plt.axhline(9.5, color="#D55E00", linewidth=2)
 plt.show()
 print("is  ", *labels[mistakes])
@@ -300,8 +301,9 @@ shuffled = vectors[:, order]
 again = np.stack([l2(v, shuffled) for v in shuffled])
 print("distances that changed:", np.sum(again != distances))
 both = [np.hstack([v[i].reshape(8, 8) for i in range(10)]) for v in (vectors, shuffled)]
-plt.figure(figsize=(8, 1.6)).add_axes((0, 0, 1, 1)).set_axis_off()
+plt.figure(figsize=(8, 1.8))
 plt.imshow(np.vstack(both), cmap="gray_r")
+plt.axis("off")
 plt.axhline(7.5, color="#D55E00", linewidth=2)
 plt.show()
 
@@ -329,39 +331,37 @@ axes[0].set_ylabel("points")
 plt.show()
 
 # %% [markdown]
-# In 1,000 dimensions all points are nearly equally far, and *nearest* means little (Beyer and others,
-# 1999). The squared distance is a sum of `d` independent terms: its mean grows like $d$, its spread like
-# $\sqrt d$, so ten times the dimensions divide the last column by about three.
+# In 1,000 dimensions all points are nearly equally far, and *nearest* means little: the *curse of
+# dimensionality* (Beyer and others, 1999). The squared distance is a sum of `d` independent terms. Its
+# mean grows like $d$, its spread like $\sqrt d$, so ten times the dimensions divide the last column by
+# about three.
 #
 # Why, then, did 64 pixels work? Take the digits, the digits with each pixel dealt out again among the
 # pictures, and noise.
 
 # %%
-clouds = {
+for name, cloud in {
     "digits": vectors,
-    "digits, each pixel dealt out again": rng.permuted(vectors, axis=0),
-    "uniform noise": rng.random(vectors.shape, dtype=np.float32),
-}
-plt.figure(figsize=(7, 2.6))
-for name, cloud in clouds.items():
-    far = np.sort([l2(v, cloud) for v in cloud[:200]])[:, 1:]
-    plt.hist((far / far.mean()).ravel(), bins=160, density=True, histtype="step", label=name)
-    ratio, spread = np.median(far[:, -1] / far[:, 0]), far.std() / far.mean()
-    print(f"{name:35} farthest / nearest {ratio:.1f}, spread / mean {spread:.2f}", end=", ")
-    print(f"like noise in d = {0.35 / spread**2:.0f}")  # uniform noise: spread² = 7 / (20 d)
-plt.gca().set(xlabel="distance / mean", ylabel="density", xlim=(0, 2))
-plt.legend()
+    "digits, each pixel dealt out again": np.random.default_rng(2).permuted(vectors, axis=0),
+    "noise": np.random.default_rng(3).random(vectors.shape),
+}.items():
+    far = np.stack([l2(v, cloud[200:]) for v in cloud[:200]]).ravel()
+    spread = far.std() / far.mean()  # of uniform noise: spread² = 7 / (20 d)
+    plt.hist(far / far.mean(), bins=np.linspace(0, 2, 161), histtype="step", label=name)
+    print(f"{name:35} spread / mean {spread:.2f}, as noise with d = {7 / 20 / spread**2:.0f}")
+plt.gca().set(xlabel="distance / mean", ylabel="pairs", ylim=(0, 28_000))
+plt.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# The second cloud has the same values in each pixel, but no longer the same company. What spreads the
-# digits out is that their pixels depend on each other: they spread like noise in 13 dimensions, not 64.
-# Dimensions are harmless; independence hurts.
+# The second cloud has each pixel's values, but not their company. Pixels that depend on each other spread
+# the digits like noise of 13 dimensions, not 64, and the tail on the left is what a search lives on. Not
+# dimensions hurt, but independence.
 #
 # ## What brute force costs
 #
-# To score a table, each of its numbers must travel from memory to the processor. The sums on the way
-# are nearly free. So first time the trip alone: your *memory bandwidth*.
+# So far every query met every row: *brute force*. Each number must travel from memory to the processor;
+# the sums on the way are nearly free. First time that trip alone: *memory bandwidth*.
 
 # %% tags=["nbval-ignore-output"]
 from timeit import repeat
@@ -396,23 +396,22 @@ plt.show()
 
 # %% tags=["nbval-ignore-output"]
 table = block[: 100_000 * 256].reshape(100_000, 256)
-print("queries   ms each   times faster   sums per byte read")
+print("queries   ms each   times faster   operations per byte")
 each = {}
 for batch in (1, 4, 16, 64):
     queries = np.ones((256, batch), dtype=np.float32)
     each[batch] = min(repeat(lambda q=queries: table @ q, number=1, repeat=5)) / batch
     faster = each[1] / each[batch]
-    print(f"{batch:7} {each[batch] * 1000:9.2f} {faster:14.1f} {2 * batch / 4:20.1f}")
+    print(f"{batch:7} {each[batch] * 1000:9.2f} {faster:14.1f} {2 * batch / 4:22.1f}")
 
 # %% [markdown]
-# A batch reads the table once for all, until the sums cost more than the trip. That is the *roofline*: a
-# program runs at the speed of its memory or of its arithmetic, whichever roof is lower (Williams and
-# others, 2009). To be faster, a single query must read less: that is what an index does (chapter 04).
+# A batch reads the table once for all, until arithmetic costs more than the trip. That is the *roofline*:
+# a program is as fast as its memory or its arithmetic allows, whichever roof is lower (Williams and
+# others, 2009). To be faster, one query must read less: an index does that (chapter 04).
 #
 # ## One blank page
 #
-# Most systems scale vectors to length 1, so that cosine is an inner product. In our pile one scan was
-# blank.
+# Most systems scale vectors to length 1, which makes cosine an inner product. One of our scans was blank.
 
 # %%
 pile = np.vstack([vectors, np.zeros((1, 64), dtype=np.float32)])
@@ -427,7 +426,7 @@ for name, best in {
     print(f"{name:13} best hit is the blank page: {np.mean(best == 1797):.2f} of all queries")
 
 # %% [markdown]
-# ### ✍️ Your turn 1.4 · 5 min: break it, fix it
+# ### ✍️ Your turn 1.4 · 5 min: break it, fix it, with one blank page
 #
 # 0 / 0 is `nan`, and NumPy ranks `nan` above every number: one blank page answers every query.
 #
@@ -453,13 +452,13 @@ check("1.4", normalise)
 # %% [markdown]
 # ## What we saw
 #
-# Closeness is a choice of what to ignore. A test that the answer can leak into is no test. Structure,
-# not the number of dimensions, makes neighbours mean something, and a search costs its bytes.
+# Closeness is a choice of what to ignore. A test into which the answer leaks is no test. Structure makes
+# neighbours mean something. A search costs its bytes.
 #
-# **Recall:** Which measure changes when every vector is doubled? Why can accuracy be 1.00 on random
-# labels? What does `(n,) + (n,)` hide?
+# **Recall:** Which measures change when every vector is doubled? Why can nonsense labels score 1.00?
+# What does `(n,) + (n,)` hide?
 #
-# **On your own data:** measure farthest / nearest before you trust a neighbour.
+# **On your own data:** measure spread / mean before you trust a neighbour.
 #
 # **Next:** [02 · From things to vectors](02_embeddings.ipynb) ·
 # **Before:** [00 · Start here](00_start_here.ipynb)
