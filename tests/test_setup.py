@@ -1,0 +1,399 @@
+"""`make lab` and `make test` on someone else's machine: what happens, and what is said when not.
+
+The set-up runs for real, on a course with one tiny package, so that it takes seconds.
+"""
+
+import base64
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from tools import course, offline
+
+ROOT = Path(course.__file__).parent.parent
+
+# a build backend in one file, since the tiny course cannot fetch setuptools
+BACKEND = """
+import zipfile
+NAME = "tinycourse-1.0-py3-none-any.whl"
+def get_requires_for_build_editable(config_settings=None):
+    return []
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    with zipfile.ZipFile(f"{folder}/{NAME}", "w") as wheel:
+        wheel.writestr("tinycourse.py", "")
+        wheel.writestr("tinycourse-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: tinycourse\\nVersion: 1.0\\n")
+        wheel.writestr("tinycourse-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("tinycourse-1.0.dist-info/RECORD", "tinycourse.py,,\\ntinycourse-1.0.dist-info/METADATA,,\\ntinycourse-1.0.dist-info/WHEEL,,\\ntinycourse-1.0.dist-info/RECORD,,\\n")
+    return NAME
+"""
+PYPROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "tinycourse"
+version = "1.0"
+"""
+
+
+def make_wheel(folder: Path, name: str, version: str) -> str:
+    """Write a wheel of one empty module; its line for a requirements file."""
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": "",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = []
+    with zipfile.ZipFile(path, "w") as wheel:
+        for file, content in files.items():
+            wheel.writestr(file, content)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest())
+            record.append(f"{file},sha256={digest.decode().rstrip('=')},{len(content)}")
+        wheel.writestr(f"{info}/RECORD", "\n".join([*record, f"{info}/RECORD,,\n"]))
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+
+
+class Tiny:
+    """A course of one package, with the real tools/course.py."""
+
+    def __init__(self, folder: Path):
+        self.root = folder / "course"
+        self.wheels = folder / "wheels"
+        for made in (self.root / "tools", self.wheels):
+            made.mkdir(parents=True)
+        shutil.copy(course.__file__, self.root / "tools")
+        shutil.copy(offline.__file__, self.root / "tools")
+        (self.root / "backend.py").write_text(BACKEND)
+        (self.root / "pyproject.toml").write_text(PYPROJECT)
+        self.lock("requirements.txt", "1.0")
+        self.lock("requirements-test.txt", "1.0")
+
+    def lock(self, name: str, version: str) -> None:
+        (self.root / name).write_text(make_wheel(self.wheels, "learned", version))
+
+    def run(self, *args: str, prefix: tuple[str, ...] = (), **env: str) -> SimpleNamespace:
+        pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": self.wheels}
+        done = subprocess.run(
+            [sys.executable, *prefix, "tools/course.py", *args],
+            cwd=self.root,
+            env={**os.environ, **pip, "WORKSHOP_HOME": str(self.root / "home"), **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return SimpleNamespace(code=done.returncode, said=done.stdout)
+
+    def version(self) -> str:
+        return subprocess.check_output(
+            [
+                self.root / ".venv" / course.PYTHON.relative_to(course.VENV),
+                "-c",
+                "from importlib import metadata as m; m.version('tinycourse');"
+                "print(m.version('learned'))",
+            ],
+            text=True,
+        ).strip()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Tiny:
+    """The tiny course after its first set-up; tests leave it installed."""
+    tiny = Tiny(tmp_path_factory.mktemp("tiny"))
+    first = tiny.run("setup")
+    assert first.code == 0, first.said
+    assert "Installed." in first.said
+    return tiny
+
+
+# ---------------------------------------------------------------------------------------- set up
+
+
+def test_a_second_call_installs_nothing_and_needs_no_network(installed):
+    second = installed.run("setup", prefix=("tools/offline.py", "--", sys.executable), CI="")
+    assert second.code == 0
+    assert "Installing" not in second.said
+    assert installed.version() == "1.0"
+
+
+def test_a_changed_lock_file_is_installed_and_a_test_setup_serves_the_lab_too(installed):
+    installed.lock("requirements.txt", "1.1")
+    assert "Installed." in installed.run("setup").said
+    assert installed.version() == "1.1"
+    installed.lock("requirements-test.txt", "1.2")
+    assert "Installed." in installed.run("setup", "--test").said
+    assert installed.run("setup").said == ""
+    assert installed.version() == "1.2"
+
+
+def test_an_interrupted_install_is_mended_by_the_next_call(installed):
+    (installed.root / ".venv" / "installing").touch()
+    for stamp in (installed.root / ".venv").glob("*.stamp"):
+        stamp.unlink()
+    again = installed.run("setup")
+    assert again.code == 0
+    assert "making it anew" in again.said
+    assert installed.run("setup").said == ""
+
+
+def test_a_killed_first_setup_is_mended_by_the_next_call(tmp_path):
+    tiny = Tiny(tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "tools/course.py", "setup"],
+        cwd=tiny.root,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not (tiny.root / ".venv" / "installing").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert "Installed." in tiny.run("setup").said
+
+
+def test_a_moved_folder_gets_a_new_environment(installed):
+    old = installed.root
+    installed.root = old.rename(old.with_name("moved course"))
+    again = installed.run("setup")
+    assert "making it anew" in again.said
+    assert "Installed." in again.said
+    assert installed.version()
+
+
+def test_no_network_at_the_first_setup_is_one_line(tmp_path):
+    tiny = Tiny(tmp_path)
+    for wheel in tiny.wheels.iterdir():
+        wheel.unlink()
+    done = tiny.run(
+        "setup",
+        prefix=("tools/offline.py", "--", sys.executable),
+        PIP_NO_INDEX="0",
+        PIP_RETRIES="1",
+        CI="true",
+    )
+    if "cannot leave the network here" in done.said:
+        pytest.skip("this machine allows no network namespace: " + done.said.splitlines()[0])
+    assert done.code == 1
+    assert "the first set-up needs a network" in done.said
+    assert "Traceback" not in done.said
+    tiny.lock("requirements.txt", "1.0")
+    assert "making it anew" not in (again := tiny.run("setup")).said
+    assert "Installed." in again.said
+
+
+def test_a_package_with_another_checksum_is_refused(tmp_path):
+    tiny = Tiny(tmp_path)
+    lock = tiny.root / "requirements.txt"
+    name, _, _ = lock.read_text().rpartition(":")
+    lock.write_text(f"{name}:{'0' * 64}\n")
+    done = tiny.run("setup")
+    assert done.code == 1
+    assert "its checksum differs" in done.said
+
+
+# ---------------------------------------------------------------------------------- what is said
+
+
+@pytest.mark.parametrize("version", ["3.6.15", "3.8.18", "3.10.13"])
+def test_an_old_python_gets_a_sentence(version, tmp_path):
+    python = Path.home() / ".pyenv" / "versions" / version / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"no Python {version} under ~/.pyenv; the next test simulates it")
+    (tmp_path / "tools").mkdir()
+    shutil.copy(course.__file__, tmp_path / "tools")
+    for lock in ("requirements.txt", "pyproject.toml"):
+        (tmp_path / lock).touch()
+    done = subprocess.run(
+        [python, "tools/course.py", "lab"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert f"This is Python {version}, and the course needs 3.11, 3.12 or 3.13" in done.stdout
+    assert len(done.stdout.strip().splitlines()) == 1
+    assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize("version", [(3, 10, 13), (3, 14, 0)])
+def test_a_python_out_of_range_is_refused_by_name(version):
+    with pytest.raises(course.Stop, match=r"This is Python 3\.1[04]\..*PYTHON=python3\.13"):
+        course.check_python(version)
+
+
+def test_a_python_without_ensurepip_names_the_package_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    with pytest.raises(course.Stop, match=r"sudo apt install python3\.12-venv"):
+        course.check_python((3, 12, 1))
+
+
+def test_a_full_disk_is_told_before_and_during_the_install():
+    with pytest.raises(course.Stop, match=r"need 3 GB, and 0\.2 GB are free"):
+        course.check_space(200_000_000)
+    course.check_space(10**11)
+    said = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"
+    assert course.reason(said) == "The disk is full: free some space and run again."
+
+
+def test_an_unknown_failure_of_pip_keeps_its_own_words():
+    assert "ERROR: what nobody foresaw" in course.reason("Collecting x\nERROR: what nobody foresaw")
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(installed):
+    (installed.root / "file").write_text("in the way")
+    done = installed.run("lab", WORKSHOP_HOME=str(installed.root / "file" / "home"))
+    assert done.code == 1
+    assert "Cannot write to" in done.said
+    assert "set WORKSHOP_HOME" in done.said
+    assert "Traceback" not in done.said
+
+
+# root may write anywhere until CAP_DAC_OVERRIDE (1) leaves its bounding set (PR_CAPBSET_DROP, 24)
+WITHOUT_OVERRIDE = """
+import ctypes, os, sys
+if os.geteuid() == 0 and ctypes.CDLL(None).prctl(24, 1, 0, 0, 0):
+    sys.exit("cannot give up the right to write anywhere")
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's capabilities")
+def test_a_read_only_folder_is_one_line(tmp_path):
+    tiny = Tiny(tmp_path)
+    tiny.root.chmod(0o555)
+    done = tiny.run("setup", prefix=("-c", WITHOUT_OVERRIDE))
+    tiny.root.chmod(0o755)
+    assert done.code == 1
+    assert f"Cannot write to {tiny.root / '.venv'} (Permission denied)" in done.said
+    assert "Traceback" not in done.said
+
+
+@pytest.mark.parametrize("option", ["--port={}", "--port {}", "--ServerApp.port={}"])
+def test_a_taken_port_is_one_line_and_no_other_port_is_taken(option):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, course.__file__, "lab", "--no-browser", *option.format(port).split()],
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert f"Port {port} cannot be used" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("port", ["http", "0", "70000", "-1"])
+def test_a_port_that_is_none_is_refused(port):
+    with pytest.raises(course.Stop, match="is no port"):
+        course.check_port(port)
+
+
+def test_an_unknown_command_or_part_says_what_there_is():
+    done = subprocess.run([sys.executable, course.__file__, "lba"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "course.py lab" in done.stderr
+    assert course.main(["test", "everything"]) == 1
+
+
+# ------------------------------------------------------------------------------------------- lab
+
+
+def test_lab_opens_the_first_chapter_on_loopback_and_writes_nothing_outside(tmp_path):
+    if not course.is_installed("requirements-test.txt") and os.environ.get("CI") != "true":
+        pytest.skip("the packages are not those of `make test`: run it, or `make setup-test`")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    home = tmp_path / "HOME"
+    home.mkdir()
+    log = (tmp_path / "log").open("w+")
+    lab = subprocess.Popen(
+        [
+            *[sys.executable, course.__file__, "lab", "--no-browser", f"--port={port}"],
+            "--IdentityProvider.token=secret",
+        ],
+        env={**os.environ, "HOME": str(home), "WORKSHOP_HOME": str(tmp_path / "workshop")},
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        answer = wait_for(f"http://127.0.0.1:{port}/?token=secret", lab)
+        assert answer.headers["location"].startswith(f"/lab/tree/{course.START}")
+        page = httpx.get(f"http://127.0.0.1:{port}/lab?token=secret", follow_redirects=True)
+        assert page.status_code == 200
+        assert '"news": {"disabled": true}' in page.text, "a question would cover the chapter"
+        assert httpx.get(f"http://127.0.0.1:{port}/api/contents").status_code == 403
+    finally:
+        lab.terminate()  # make does this too: the signal must reach JupyterLab itself
+        lab.wait(timeout=20)
+    assert list(home.iterdir()) == []
+
+
+def wait_for(url: str, process: subprocess.Popen) -> httpx.Response:
+    for _ in range(600):
+        try:
+            return httpx.get(url)
+        except httpx.ConnectError:
+            assert process.poll() is None, "JupyterLab ended"
+            time.sleep(0.1)
+    raise AssertionError(f"{url} did not answer in a minute")
+
+
+# --------------------------------------------------------------------------------------- offline
+
+
+def test_offline_has_loopback_and_nothing_else():
+    seen = (
+        "import socket; s = socket.create_server(('127.0.0.1', 0));"
+        "socket.create_connection(s.getsockname()).close(); print(socket.if_nameindex());"
+        "socket.create_connection(('192.0.2.1', 80), 5)"
+    )
+    done = subprocess.run(
+        [sys.executable, offline.__file__, "--", sys.executable, "-c", seen],
+        env={**os.environ, "CI": "true"},
+        capture_output=True,
+        text=True,
+    )
+    if "cannot leave the network here" in done.stderr and os.environ.get("CI") != "true":
+        pytest.skip(done.stderr.splitlines()[0])
+    assert done.stdout.strip() == "[(1, 'lo')]"
+    assert "Network is unreachable" in done.stderr
+
+
+def test_offline_hands_on_the_status_of_its_command():
+    fail = [sys.executable, "-c", "raise SystemExit(7)"]
+    done = subprocess.run(
+        [sys.executable, offline.__file__, "--", *fail], env={**os.environ, "CI": ""}
+    )
+    assert done.returncode == 7
+
+
+@pytest.mark.parametrize("ci", ["true", ""])
+def test_where_offline_cannot_be_had_ci_fails_and_others_are_told(ci, monkeypatch, capfd):
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(offline, "obstacle", lambda: "not permitted")
+    ran = []
+    monkeypatch.setattr(offline.os, "execvp", lambda file, args: ran.append(args))
+    status = offline.main(["--", "true"])
+    said = capfd.readouterr().err
+    assert "cannot leave the network here (not permitted)" in said
+    if ci:
+        assert (status, ran) == (1, [])
+    else:
+        assert ran == [["true"]]
+        assert "offline is not proven" in said
