@@ -354,9 +354,9 @@ plt.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# The second cloud has each pixel's values, but not their company. Pixels that depend on each other spread
-# the digits like noise of 13 dimensions, not 64, and the tail on the left is what a search lives on. Not
-# dimensions hurt, but independence.
+# The second cloud has each pixel's values, not their company. Pixels that depend on each other spread the
+# digits like noise of 13 dimensions, not 64, and the tail on the left is what a search lives on.
+# Dimensions do not hurt; independence does.
 #
 # ## What brute force costs
 #
