@@ -360,7 +360,7 @@ plt.show()
 #
 # ## What brute force costs
 #
-# So far every query met every row: *brute force*. Each number must travel from memory to the processor;
+# So far every query met every row: *brute force*. Each number travels from memory to the processor;
 # the sums on the way are nearly free. First time that trip alone: *memory bandwidth*.
 
 # %% tags=["nbval-ignore-output"]
