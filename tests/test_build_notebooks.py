@@ -241,10 +241,14 @@ def test_unknown_chapter_is_refused(root, capsys):
     [
         ("print(undefined)", "NameError: name 'undefined' is not defined"),
         ("import os; os._exit(3)", "the kernel died in this cell"),
+        ("import time; time.sleep(60)", "still running after 3 s"),
     ],
-    ids=["error", "dead kernel"],
+    ids=["error", "dead kernel", "too slow"],
 )
-def test_failing_cell_stops_with_chapter_cell_source_and_error(root, capsys, line, said):
+def test_failing_cell_stops_with_chapter_cell_source_and_error(
+    root, capsys, monkeypatch, line, said
+):
+    monkeypatch.setattr(builder, "CELL_TIMEOUT", 3)
     before = (root / "solutions" / "77_threes.ipynb").read_bytes()
     write_source(root, SOURCE.replace('print("a stored output")', line))
     assert builder.main(["--root", str(root)]) == 1

@@ -219,6 +219,12 @@ def write(path: Path, text: str) -> bool:
 def execute(chapter: Chapter) -> NotebookNode:
     """Run the solved notebook in a kernel of its own with an empty WORKSHOP_HOME."""
     notebook = chapter.solution_notebook()
+    running = 0
+
+    def begins(cell: NotebookNode, cell_index: int) -> None:
+        nonlocal running
+        running = cell_index
+
     with tempfile.TemporaryDirectory(prefix="workshop-") as home, tempfile.TemporaryFile() as log:
         client = NotebookClient(
             notebook,
@@ -226,13 +232,14 @@ def execute(chapter: Chapter) -> NotebookNode:
             kernel_name="python3",
             resources={"metadata": {"path": str(chapter.solution_path.parent)}},
             record_timing=False,
+            on_cell_execute=begins,
         )
         try:
             client.execute(env=kernel_environment(home), stderr=log)
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             log.seek(0)
-            last = log.read().decode(errors="replace")[-2000:] if is_dead(error) else ""
-            raise BuildError(f"{describe(chapter, notebook, error)}\n{last}".rstrip()) from None
+            stderr = log.read().decode(errors="replace")
+            raise BuildError(describe(chapter, notebook, running, error, stderr)) from None
         for position, cell in enumerate(notebook.cells):
             if cell.cell_type == "code":
                 tidy(cell, f"{chapter.stem}, cell {position + 1}", chapter.source.parents[2], home)
@@ -252,31 +259,19 @@ def kernel_environment(home: str) -> dict[str, str]:
     }
 
 
-def is_dead(error: Exception) -> bool:
-    """Whether the kernel is gone, so that only its own stderr can say why."""
-    return isinstance(error, DeadKernelError)
-
-
-def describe(chapter: Chapter, notebook: NotebookNode, error: Exception) -> str:
+def describe(
+    chapter: Chapter, notebook: NotebookNode, index: int, error: Exception, stderr: str
+) -> str:
     """Chapter, cell, its source and what went wrong, without colour codes."""
-    code = [(i, c) for i, c in enumerate(notebook.cells, 1) if c.cell_type == "code" and c.source]
-    # the failed cell is the one with an error output, or else the last one that began
-    failed = [
-        (i, c)
-        for i, c in code
-        if "raises-exception" not in tags(c) and any(o.output_type == "error" for o in c.outputs)
-    ]
-    started = [(i, c) for i, c in code if c.execution_count or c.outputs]
-    number, cell = (failed or started or code)[-1 if not failed else 0]
     if isinstance(error, CellExecutionError):
         what = f"{error.ename}: {error.evalue}"
     elif isinstance(error, CellTimeoutError):
-        what = f"the cell, or the one after it, was still running after {CELL_TIMEOUT} s"
+        what = f"still running after {CELL_TIMEOUT} s"
     else:
-        what = "the kernel died in this cell, or in the one after it"
-    source = "\n".join("    " + line for line in cell.source.splitlines())
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", what)
-    return f"{chapter.stem}, cell {number} of {len(notebook.cells)}:\n{source}\n{plain}"
+        what = f"the kernel died in this cell\n{stderr[-2000:]}"
+    source = "\n".join("    " + line for line in notebook.cells[index].source.splitlines())
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", what).rstrip()
+    return f"{chapter.stem}, cell {index + 1} of {len(notebook.cells)}:\n{source}\n{plain}"
 
 
 def tidy(cell: NotebookNode, where: str, root: Path, home: str) -> None:

@@ -341,8 +341,9 @@ def _returns_nothing(code: Any) -> bool:
 
 def _recording() -> bool:
     """Reading a solution is not doing the exercise: nothing is recorded for notebooks there."""
-    name = os.environ.get("JPY_SESSION_NAME")
-    return (Path(name).parent if name else Path.cwd()).name != "solutions"
+    # Jupyter's server names the notebook; other front ends at least start in its folder
+    notebook = Path(os.environ.get("JPY_SESSION_NAME", ""))
+    return "solutions" not in (notebook.parent.name, Path.cwd().name)
 
 
 def _read(path: Path) -> tuple[dict[str, dict], str]:
