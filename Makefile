@@ -22,8 +22,8 @@ test: ## set up if needed and run every test (PARTS="lint unit" for some)
 setup: ## only install the course's packages
 	@$(COURSE) setup
 
-notebooks: setup-test ## rebuild both notebook trees from solutions/src
-	$(RUN) tools/build_notebooks.py
+notebooks: setup-test ## rebuild both notebook trees from solutions/src (CHAPTERS=01_vectors for one)
+	$(RUN) tools/build_notebooks.py $(CHAPTERS)
 
 notebooks-check: setup-test ## say which notebooks are stale
 	$(RUN) tools/build_notebooks.py --check
