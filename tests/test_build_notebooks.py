@@ -401,6 +401,17 @@ def test_check_finds_too_few_compared_cells(root, capsys):
     assert "only 4 of 6 cells with output are compared" in check_says(root, capsys)
 
 
+def test_progress_bars_are_not_stored_and_those_that_are_found(root, capsys):
+    line = "from tqdm import tqdm; print(list(tqdm([1])))"
+    write_source(root, SOURCE.replace('print("a stored output")', line))
+    assert builder.main(["--root", str(root)]) == 0
+    assert check_says(root, capsys).startswith("All notebooks are up to date")
+    line = line.replace("tqdm([1])", "tqdm([1], disable=False)")
+    write_source(root, SOURCE.replace('print("a stored output")', line))
+    assert builder.main(["--root", str(root)]) == 0
+    assert "cell 3: stores a progress bar" in check_says(root, capsys)
+
+
 def test_check_finds_large_pictures(root, capsys):
     path = root / "solutions" / "77_threes.ipynb"
     notebook = json.loads(path.read_text(encoding="utf-8"))

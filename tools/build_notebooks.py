@@ -409,6 +409,8 @@ def outputs(notebook: NotebookNode) -> Iterator[str]:
             png = output.get("data", {}).get("image/png", "")
             if len(png) * 3 / 4 > MAX_PNG:
                 yield f"cell {number}: the picture is larger than {MAX_PNG / 1000:.0f} kB"
+            if re.search(r"\d%\|", output.get("text", "")):
+                yield f"cell {number}: stores a progress bar; tqdm without `disable=` obeys the builder"
             if output.output_type == "error" and "raises-exception" not in tags(cell):
                 yield f"cell {number}: raises {output.ename} without the tag raises-exception"
         if cell.execution_count is None:
