@@ -1,0 +1,159 @@
+"""What stands before every endpoint: who may call, how much they may send, and how often."""
+
+import re
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from fastapi import Request, Response, WebSocket
+from fastapi.params import Form
+from fastapi.routing import APIRoute
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app_snippets.problems import ProblemError
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+_PREFIX = re.compile(r"(/[\w.~@%+-]+)+/?")
+
+
+class Guard:
+    """ASGI middleware: host, origin, size of the body, and the prefix of a proxy.
+
+    A browser lets any web page send requests to a service on its own machine. So a request is
+    refused when its `Host` is not one of ours (DNS rebinding) or its `Origin` is another site.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str], max_upload: int, max_json: int) -> None:
+        self.app = app
+        self.hosts = {host.lower() for host in hosts}
+        self.max_upload = max_upload
+        self.max_json = max_json
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer with a problem."""
+        if scope["type"] not in ("http", "websocket"):
+            return await self.app(scope, receive, send)
+        headers = Headers(scope=scope)
+        scope = _behind_proxy(scope, headers)
+        limit = self.max_upload if _media_type(headers) == "multipart/form-data" else self.max_json
+        try:
+            self._check_caller(headers)
+            length = headers.get("content-length", "0")
+            if not length.isdecimal() or int(length) > limit:
+                raise _too_large(limit)
+        except ProblemError as problem:
+            if scope["type"] == "websocket":
+                return await deny(WebSocket(scope, receive, send), problem)
+            return await problem.response()(scope, receive, send)
+        await self.app(scope, _counted(receive, limit), _no_sniffing(send))
+
+    def _check_caller(self, headers: Headers) -> None:
+        host = headers.get("host", "").lower()
+        if "*" not in self.hosts and (urlsplit(f"//{host}").hostname or "") not in self.hosts:
+            raise ProblemError(
+                421, f"This service does not answer for {host!r}. Its setting ALLOWED_HOSTS can."
+            )
+        origin = headers.get("origin")
+        if origin and urlsplit(origin).netloc.lower() != host:
+            raise ProblemError(403, f"A page of {origin!r} may not use this service.")
+
+
+class CheckedRoute(APIRoute):
+    """A route that looks at the media type and counts uploads before it reads the body."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler, with the checks before it."""
+        handle = super().get_route_handler()
+        expected = None
+        if self.body_field:
+            is_form = isinstance(self.body_field.field_info, Form)
+            expected = "multipart/form-data" if is_form else "application/json"
+
+        async def checked(request: Request) -> Response:
+            if expected and _media_type(request.headers) != expected:
+                raise ProblemError(415, f"Send this request as Content-Type: {expected}.")
+            if getattr(self.endpoint, "is_upload", False):
+                request.app.state.upload_rate.count(request)
+            return await handle(request)
+
+        return checked
+
+
+def upload(endpoint: Endpoint) -> Endpoint:
+    """Mark an endpoint whose calls count against the rate of uploads."""
+    endpoint.is_upload = True
+    return endpoint
+
+
+class UploadRate:
+    """So many uploads in a time from one address, written as in "60/minute"."""
+
+    def __init__(self, rate: str) -> None:
+        self.rate = parse(rate)
+        self.limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def count(self, request: Request) -> None:
+        """Count one upload; raise 429 when there were too many."""
+        address = request.client.host if request.client else "unknown"
+        if not self.limiter.hit(self.rate, address):
+            reset = self.limiter.get_window_stats(self.rate, address).reset_time
+            wait = max(1, round(reset - time.time()))
+            raise ProblemError(
+                429,
+                f"More than {self.rate} uploads. Wait {wait} s.",
+                headers={"Retry-After": str(wait)},
+            )
+
+
+async def deny(websocket: WebSocket, problem: ProblemError) -> None:
+    """Refuse a WebSocket before it opens, with a problem where the server can send one."""
+    if "websocket.http.response" in websocket.scope.get("extensions", {}):
+        await websocket.send_denial_response(problem.response())
+    else:
+        await websocket.close(reason=problem.detail)
+
+
+def _media_type(headers: Headers) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(413, f"The request is larger than the {limit:,} bytes allowed here.")
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    """Count what really arrives: a chunked body does not announce its size."""
+    total = 0
+
+    async def counted() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body") or b"")
+        if total > limit:
+            raise _too_large(limit)
+        return message
+
+    return counted
+
+
+def _no_sniffing(send: Send) -> Send:
+    async def with_header(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)["X-Content-Type-Options"] = "nosniff"
+        await send(message)
+
+    return with_header
+
+
+def _behind_proxy(scope: Scope, headers: Headers) -> Scope:
+    """Jupyter's proxy strips its prefix from the path; links to /docs need it back."""
+    prefix = headers.get("x-forwarded-prefix", "")
+    if scope.get("root_path") or not _PREFIX.fullmatch(prefix):
+        return scope
+    prefix = prefix.rstrip("/")
+    return {**scope, "root_path": prefix, "path": prefix + scope["path"]}

@@ -1,0 +1,118 @@
+"""Every failure as one kind of body: `application/problem+json` (RFC 9457)."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from pymilvus.exceptions import MilvusException
+from starlette.exceptions import HTTPException
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = {"Retry-After": "5"}  # seconds
+
+log = logging.getLogger(__name__)
+
+
+class Fault(BaseModel):
+    """One thing that does not fit, and why."""
+
+    field: str
+    reason: str
+
+
+class Problem(BaseModel):
+    """What went wrong, for a program (`status`) and for a person (`detail`)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[Fault] = []
+
+
+class ProblemError(HTTPException):
+    """Raise it anywhere while a request is handled; the client gets it as a Problem.
+
+    errors    (field or file name, reason) of each thing that does not fit
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, detail, dict(headers or {}))
+        self.errors = [Fault(field=field, reason=reason) for field, reason in errors]
+
+    def response(self) -> JSONResponse:
+        """The answer that tells of it."""
+        problem = Problem(
+            title=HTTPStatus(self.status_code).phrase,
+            status=self.status_code,
+            detail=self.detail,
+            errors=self.errors,
+        )
+        return JSONResponse(
+            problem.model_dump(), self.status_code, self.headers, media_type=MEDIA_TYPE
+        )
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Those failures of an endpoint, for its OpenAPI description."""
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs")
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Answer every failure of the app with a Problem."""
+
+    @app.exception_handler(HTTPException)
+    def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        if not isinstance(error, ProblemError):
+            error = _as_problem(request, error)
+        return error.response()
+
+    @app.exception_handler(RequestValidationError)
+    def does_not_fit(request: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [
+            (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))
+            for e in error.errors()
+        ]
+        detail = "; ".join(f"{field}: {reason}" for field, reason in errors)
+        return ProblemError(422, detail, errors).response()
+
+    @app.exception_handler(MilvusException)
+    def milvus_away(request: Request, error: MilvusException) -> JSONResponse:
+        log.error("Milvus: %s", error)
+        detail = "Milvus does not answer. Try again in a moment."
+        return ProblemError(503, detail, headers=RETRY_AFTER).response()
+
+    @app.exception_handler(Exception)
+    def unexpected(request: Request, error: Exception) -> JSONResponse:
+        # The server logs the traceback; it is none of the client's business.
+        return ProblemError(500, "Something unexpected went wrong here.").response()
+
+
+def _as_problem(request: Request, error: HTTPException) -> ProblemError:
+    status, detail = error.status_code, error.detail
+    if status == 404:
+        detail = f"There is nothing at {request.url.path}."
+    elif status == 405:
+        detail = f"{request.method} is not possible here."
+    elif status == 400:  # the form parser's word for everything that it refuses
+        status = 413 if "Too many" in detail or "exceeded maximum size" in detail else 422
+    return ProblemError(status, detail, headers=error.headers)

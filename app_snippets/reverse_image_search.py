@@ -1,0 +1,101 @@
+"""Find photos by photo and by words: `uvicorn app_snippets.reverse_image_search:app`."""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from uuid import NAMESPACE_URL, uuid5
+
+import numpy as np
+from fastapi import FastAPI
+from PIL import Image
+from pydantic_settings import SettingsConfigDict
+
+from app_snippets.jobs import Source
+from app_snippets.service import Payload, ServiceSettings, create_service
+from workshop import ImageEncoder, TextEncoder, datasets
+from workshop.encoders import conse, load_image
+
+LONGEST_SIDE = 1024  # pixels of a stored photo
+
+
+class Settings(ServiceSettings):
+    """Read from variables such as `REVERSE_IMAGE_SEARCH_MAX_FILES`."""
+
+    model_config = SettingsConfigDict(env_prefix="REVERSE_IMAGE_SEARCH_")
+    name: str = "reverse_image_search"
+
+
+class Photo(Payload):
+    """A photo, and whom to thank for it."""
+
+    credit: str = ""
+    licence: str = ""
+
+
+class PhotoEncoder:
+    """A photo as two vectors: what it looks like, and what words would name it (ConSE).
+
+    ConSE (Norouzi et al. 2014): the ten classes that the image model finds most likely, as text
+    embeddings of their names, weighted by their probabilities.
+    """
+
+    name = "EfficientNet-Lite0 and all-MiniLM-L6-v2"
+    media_type = "image/webp"
+    media_suffix = ".webp"
+
+    def __init__(self, max_pixels: int) -> None:
+        self.max_pixels = max_pixels
+        self.images = ImageEncoder()
+        self.texts = TextEncoder()
+        self.class_vectors = self.texts.encode(self.images.class_names, progress=False)
+        self.spaces = {"photos": self.images.dim, "words": self.texts.dim}
+
+    def read(self, content: bytes, name: str) -> Image.Image:
+        """An RGB image, upright. Raises ImageError, which names the file."""
+        return load_image(content, name=name, max_pixels=self.max_pixels)
+
+    def media(self, item: Image.Image) -> bytes:
+        """Encoded anew: what is served is an image, and does not tell where it was taken."""
+        item = item.copy()
+        item.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        file = io.BytesIO()
+        item.save(file, "WEBP", quality=85)
+        return file.getvalue()
+
+    def encode(self, items: Sequence[Image.Image]) -> Mapping[str, np.ndarray]:
+        """photos (n, 1280) and words (n, 384)."""
+        embeddings, probabilities = self.images.run(items)
+        return {"photos": embeddings, "words": conse(probabilities, self.class_vectors)}
+
+    def encode_text(self, text: str) -> tuple[str, np.ndarray]:
+        """Words (384,)."""
+        return "words", self.texts.encode([text])[0]
+
+    def samples(self) -> Iterator[Source]:
+        """The 430 photos of the course."""
+        for photo in datasets.photos():
+            yield Source(
+                path=photo.path,
+                name=photo.name,
+                category=photo.category,
+                id=uuid5(NAMESPACE_URL, f"photos/{photo.id}").hex,
+                about={"credit": photo.credit, "licence": photo.licence},
+            )
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service; models and collections are opened when it starts."""
+    return create_service(
+        settings,
+        title="Reverse image search",
+        description=(
+            "Finds photos by photo, by words and by one another. Scores are cosines in [-1, 1]: "
+            "between photos for a file or an item, between the meanings of words for a text, so "
+            "compare them only within one search."
+        ),
+        encoder=lambda: PhotoEncoder(settings.max_pixels),
+        payload=Photo,
+        page="reverse_image_search.html",
+    )
+
+
+app = create_app(Settings())

@@ -1,0 +1,626 @@
+"""The calls that every search service of the course answers, whatever it searches.
+
+A service differs from its sisters in its encoder, its payload and its page: it gives those to
+`create_service`, and everything else is here. README.md lists the calls.
+"""
+
+import asyncio
+import os
+import queue
+import re
+import shutil
+import time
+import unicodedata
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+from fastapi import (
+    Body,
+    Depends,
+    FastAPI,
+    File,
+    Form,
+    Query,
+    Request,
+    Response,
+    UploadFile,
+    WebSocket,
+)
+from fastapi import Path as PathParam
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
+from limits import parse
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    field_validator,
+)
+from pydantic_settings import BaseSettings
+
+from app_snippets import problems
+from app_snippets.guard import CheckedRoute, Guard, UploadRate, deny, upload
+from app_snippets.jobs import Job, Jobs, Source
+from app_snippets.problems import ProblemError, documented
+from app_snippets.store import Store
+from workshop.errors import WorkshopError
+from workshop.paths import home
+
+PAGES = Path(__file__).parent / "pages"
+PAGE_HEADERS = {
+    # Nothing but our own files, and a frame only on this machine: JupyterLab shows the page in one.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src 'self' blob:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'self' http://localhost:* http://127.0.0.1:* vscode-webview:"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+MiB = 1024 * 1024
+
+
+def _own_hosts() -> list[str]:
+    """The names of this machine; on a hub any, where a browser never reaches it but by the hub."""
+    if os.environ.get("JUPYTERHUB_SERVICE_PREFIX"):
+        return ["*"]
+    return ["127.0.0.1", "localhost", "::1"]
+
+
+class ServiceSettings(BaseSettings):
+    """What can be set from the environment, with defaults that suit a laptop."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]  # of folder and vectors
+    allowed_hosts: list[str] = Field(default_factory=_own_hosts)  # as JSON; ["*"] for any
+    max_file_bytes: int = Field(20 * MiB, gt=0)
+    max_request_bytes: int = Field(200 * MiB, gt=0)
+    max_files: int = Field(500, gt=0)  # in one upload
+    max_pixels: int = Field(50_000_000, gt=0)  # of one image
+    max_text: int = Field(1_000, gt=0)  # characters of a search
+    max_queued_jobs: int = Field(8, gt=0)
+    upload_rate: str = "120/minute"  # from one address
+    milvus_timeout: float = Field(10.0, gt=0)  # seconds
+
+    @field_validator("upload_rate")
+    @classmethod
+    def _is_a_rate(cls, rate: str) -> str:
+        parse(rate)
+        return rate
+
+
+class Payload(BaseModel):
+    """What is known of an item; a service may add fields."""
+
+    name: str
+    category: str
+
+
+P = TypeVar("P", bound=Payload)
+
+
+class Encoder(Protocol):
+    """What a service brings along to make its kind of items searchable."""
+
+    name: str
+    spaces: Mapping[str, int]  # vector space to dimension; the first one compares items
+    media_type: str
+    media_suffix: str
+
+    def read(self, content: bytes, name: str) -> Any:
+        """What was uploaded, decoded. Raises WorkshopError if it cannot be read."""
+
+    def media(self, item: Any) -> bytes:
+        """The item as it is stored and shown, of `media_type`."""
+
+    def encode(self, items: Sequence[Any]) -> Mapping[str, np.ndarray]:
+        """Space to vectors of shape (n, dim), L2-normalised."""
+
+    def encode_text(self, text: str) -> tuple[str, np.ndarray]:
+        """The space in which words find items, and the text's vector there, shape (dim,)."""
+
+    def samples(self) -> Iterable[Source]:
+        """The course's own data set, with ids that never change."""
+
+
+CATEGORY = r"^[\w&][\w &/.+-]*$"  # nothing that could end a string in a Milvus filter
+LETTER = r"[^\W_]"
+
+
+def _like_a_category(text: str) -> str:
+    if re.search(CATEGORY.replace("$", r"\Z"), text):
+        return text
+    raise ValueError("use letters, digits, spaces and & / . + - _, a letter or digit first")
+
+
+def _has_a_word(text: str) -> str:
+    if re.search(LETTER, text):
+        return text
+    raise ValueError("there is no word in it")
+
+
+Category = Annotated[
+    str,
+    Field(max_length=64, json_schema_extra={"pattern": CATEGORY}),
+    AfterValidator(_like_a_category),
+]
+Limit = Annotated[int, Field(ge=1, le=100)]
+ItemId = Annotated[str, PathParam(description="as given by a search or by `GET /items`")]
+
+
+class Health(BaseModel):
+    """The service is up, and this is what it is."""
+
+    status: Literal["ok"] = "ok"
+    service: str
+    encoder: str
+    dim: int
+    count: int
+    max_files: int  # in one upload
+    max_file_bytes: int
+
+
+class Accepted(BaseModel):
+    """The upload is stored and will be worked off as this job."""
+
+    job_id: str
+    accepted: int
+
+
+class Count(BaseModel):
+    """How many items there are."""
+
+    count: int
+
+
+class CategoryCount(BaseModel):
+    """A category and how many items it has."""
+
+    name: str
+    count: int
+
+
+class Categories(BaseModel):
+    """Every category that has items."""
+
+    categories: list[CategoryCount]
+
+
+class Item(BaseModel, Generic[P]):
+    """An item and what is known of it."""
+
+    id: str
+    payload: P
+
+
+class Items(BaseModel, Generic[P]):
+    """A part of the items, newest first, and how many there are in all."""
+
+    items: list[Item[P]]
+    total: int
+
+
+class Hit(BaseModel, Generic[P]):
+    """An item that was found; the larger its score, the closer."""
+
+    id: str
+    score: float
+    payload: P
+
+
+class Took(BaseModel):
+    """Milliseconds."""
+
+    encode: float
+    search: float
+
+
+class Hits(BaseModel, Generic[P]):
+    """What was found, best first."""
+
+    hits: list[Hit[P]]
+    took_ms: Took
+
+
+class Service:
+    """What a running service holds: its encoder, its items and its jobs."""
+
+    def __init__(self, settings: ServiceSettings, encoder: Encoder) -> None:
+        self.settings, self.encoder = settings, encoder
+        folder = home() / settings.name
+        folder.mkdir(exist_ok=True)
+        # The jobs first: their table keeps a second process out before it can touch an item.
+        self.jobs = Jobs(folder, self.load, self.settle, settings.max_queued_jobs)
+        try:
+            self.store = Store(
+                settings.name, folder, encoder.spaces, encoder.media_suffix, settings.milvus_timeout
+            )
+        except BaseException:
+            self.jobs.close()
+            raise
+        self.jobs.start()
+
+    def close(self) -> None:
+        """Finish the item in hand and let go of everything."""
+        self.jobs.close()
+        self.store.close()
+
+    def load(self, source: Source) -> None:
+        """Put one item in. Raises WorkshopError if it cannot be read."""
+        if source.id in self.store:  # a sample that is already here
+            return
+        item = self.encoder.read(source.path.read_bytes(), source.name)
+        vectors = {space: rows[0] for space, rows in self.encoder.encode([item]).items()}
+        payload = {"name": source.name, "category": source.category, **source.about}
+        self.store.add(source.id, payload, self.encoder.media(item), vectors)
+
+    def settle(self) -> None:
+        """Make searches fast after a load."""
+        self.store.settle()
+
+    def search(
+        self,
+        encode: Callable[[], tuple[str, np.ndarray]],
+        limit: int,
+        category: str | None,
+        but: str | None = None,
+    ) -> dict[str, Any]:
+        """Hits for what `encode` returns, a space and a vector (dim,), and what both steps took."""
+        start = time.perf_counter()
+        space, vector = encode()
+        encoded = time.perf_counter()
+        found = self.store.search(space, vector, limit, category, but)
+        took = {"encode": encoded - start, "search": time.perf_counter() - encoded}
+        return {
+            "hits": [vars(hit) for hit in found],
+            "took_ms": {step: round(seconds * 1000, 2) for step, seconds in took.items()},
+        }
+
+
+def shown_name(name: str | None) -> str:
+    """A client's file name as a line of text to show: no folders, no control characters."""
+    last = re.split(r"[/\\]", unicodedata.normalize("NFC", name or ""))[-1]
+    visible = "".join(" " if c.isspace() else c for c in last)
+    visible = "".join(c for c in visible if not unicodedata.category(c).startswith("C"))
+    return " ".join(visible.split())[:100] or "unnamed"
+
+
+def _service(request: Request) -> Service:
+    return request.app.state.service
+
+
+Running = Annotated[Service, Depends(_service)]
+
+
+def create_service(
+    settings: ServiceSettings,
+    *,
+    title: str,
+    description: str,
+    encoder: Callable[[], Encoder],
+    payload: type[Payload],
+    page: str,
+) -> FastAPI:
+    """A search service with the calls of README.md.
+
+    encoder   makes the encoder when the service starts: models are not loaded before
+    payload   what an item of this service carries
+    page      file name in app_snippets/pages of what is shown at `/`
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service = await run_in_threadpool(lambda: Service(settings, encoder()))
+        app.state.service = service
+        yield
+        await run_in_threadpool(service.close)
+
+    app = FastAPIOffline(
+        title=title,
+        description=description,
+        version="1",
+        lifespan=lifespan,
+        form_limits={"max_files": settings.max_files, "max_fields": 20, "max_part_size": 64_000},
+        responses=documented(421, 503),
+    )
+    app.router.route_class = CheckedRoute
+    app.state.upload_rate = UploadRate(settings.upload_rate)
+    problems.install(app)
+    app.add_middleware(
+        Guard,
+        hosts=settings.allowed_hosts,
+        max_upload=settings.max_request_bytes,
+        max_json=64_000 + 8 * settings.max_text,
+    )
+    app.mount("/page", StaticFiles(directory=PAGES), name="page")
+
+    @app.get("/", include_in_schema=False)
+    def show_page() -> FileResponse:
+        return FileResponse(PAGES / page, headers=PAGE_HEADERS)
+
+    _about_the_service(app, settings)
+    _about_jobs(app)
+    _about_items(app, settings, payload)
+    _about_searches(app, settings, payload)
+    return app
+
+
+def _about_the_service(app: FastAPI, settings: ServiceSettings) -> None:
+    @app.get("/health", tags=["service"])
+    def health(service: Running) -> Health:
+        """Whether the service can serve: 503 while Milvus is away."""
+        return Health(
+            service=settings.name,
+            encoder=service.encoder.name,
+            dim=next(iter(service.encoder.spaces.values())),
+            count=service.store.count(),
+            max_files=settings.max_files,
+            max_file_bytes=settings.max_file_bytes,
+        )
+
+    @app.get("/count", tags=["service"])
+    def count(service: Running) -> Count:
+        """How many items there are."""
+        return Count(count=service.store.count())
+
+    @app.get("/categories", tags=["service"])
+    def categories(service: Running) -> Categories:
+        """The categories that have items, in order of name."""
+        found = service.store.categories().items()
+        return Categories(categories=[CategoryCount(name=n, count=c) for n, c in found])
+
+
+def _about_jobs(app: FastAPI) -> None:
+    def known(job: Job | None, job_id: str) -> Job:
+        if job is None:
+            raise ProblemError(404, f"There is no job {job_id!r}.")
+        return job
+
+    @app.get("/jobs/{job_id}", tags=["jobs"], responses=documented(404))
+    def get_job(job_id: str, service: Running) -> Job:
+        """How far a load is."""
+        return known(service.jobs.get(job_id), job_id)
+
+    @app.delete("/jobs/{job_id}", tags=["jobs"], status_code=202, responses=documented(403, 404))
+    def cancel_job(job_id: str, service: Running) -> Job:
+        """Stop a load after the item in hand: it becomes `interrupted`, what is in stays in."""
+        return known(service.jobs.cancel(job_id), job_id)
+
+    @app.websocket("/jobs/{job_id}/events")
+    async def job_events(websocket: WebSocket, job_id: str) -> None:
+        """The job at once and at each change; closes after the last."""
+        jobs: Jobs = websocket.app.state.service.jobs
+        if await run_in_threadpool(jobs.get, job_id) is None:
+            return await deny(websocket, ProblemError(404, f"There is no job {job_id!r}."))
+        await websocket.accept()
+        with jobs.listen(job_id) as changes:
+            gone = asyncio.create_task(_disconnected(websocket))
+            try:
+                while True:
+                    change = asyncio.create_task(changes.get())
+                    await asyncio.wait({change, gone}, return_when=asyncio.FIRST_COMPLETED)
+                    if not change.done():
+                        change.cancel()
+                        return
+                    job = change.result()
+                    await websocket.send_text(job.model_dump_json())
+                    if job.finished_at:
+                        return await websocket.close()
+            finally:
+                gone.cancel()
+
+
+async def _disconnected(websocket: WebSocket) -> None:
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+def _about_items(app: FastAPI, settings: ServiceSettings, payload: type[Payload]) -> None:
+    def new_job(service: Service, response: Response, fill: Callable[..., None]) -> Accepted:
+        try:
+            with service.jobs.new() as job:
+                fill(job)
+        except queue.Full:
+            raise ProblemError(
+                429,
+                f"{settings.max_queued_jobs} loads are waiting already. Try again in a moment.",
+                headers=problems.RETRY_AFTER,
+            ) from None
+        except OSError as error:
+            raise ProblemError(503, f"The upload cannot be stored ({error.strerror}).") from error
+        response.headers["Location"] = f"jobs/{job.id}"
+        return Accepted(job_id=job.id, accepted=len(job.sources))
+
+    def unknown(item_id: str) -> ProblemError:
+        return ProblemError(404, f"There is no item {item_id!r}.")
+
+    @app.post(
+        "/items", tags=["items"], status_code=202, responses=documented(403, 413, 415, 422, 429)
+    )
+    @upload
+    def add_items(
+        service: Running,
+        response: Response,
+        files: Annotated[list[UploadFile], File(description="one or many")],
+        category: Annotated[Category, Form()] = "uploads",
+    ) -> Accepted:
+        """Take files in; a job makes them searchable. `Location` says where to watch it.
+
+        A file that cannot be read is told in the job's `failed`; the others go in.
+        """
+        large = [shown_name(f.filename) for f in files if f.size > settings.max_file_bytes]
+        if large:
+            raise ProblemError(
+                413,
+                f"Nothing was taken in: {', '.join(large)} is larger than "
+                f"{settings.max_file_bytes:,} bytes.",
+                [(name, f"larger than {settings.max_file_bytes:,} bytes") for name in large],
+            )
+
+        def fill(job: Any) -> None:
+            for file in files:
+                path = job.path()
+                with path.open("wb") as copy:
+                    shutil.copyfileobj(file.file, copy)
+                job.sources.append(Source(path, shown_name(file.filename), category))
+
+        return new_job(service, response, fill)
+
+    @app.post("/samples", tags=["items"], status_code=202, responses=documented(403, 413, 429))
+    @upload
+    def add_samples(service: Running, response: Response) -> Accepted:
+        """Load the course's own data set; those of it that are here already are left alone."""
+        return new_job(service, response, lambda job: job.sources.extend(service.encoder.samples()))
+
+    @app.get("/items", tags=["items"], response_model=Items[payload], responses=documented(422))
+    def list_items(
+        service: Running,
+        limit: Annotated[Limit, Query()] = 10,
+        offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
+        category: Annotated[Category | None, Query()] = None,
+    ) -> dict[str, Any]:
+        """A part of the items, newest first."""
+        items, total = service.store.page(limit, offset, category)
+        return {"items": [{"id": i, "payload": p} for i, p in items], "total": total}
+
+    @app.get(
+        "/items/{item_id}",
+        tags=["items"],
+        response_model=Item[payload],
+        responses=documented(404),
+    )
+    def get_item(item_id: ItemId, service: Running) -> dict[str, Any]:
+        """One item."""
+        found = service.store.payload(item_id)
+        if found is None:
+            raise unknown(item_id)
+        return {"id": item_id, "payload": found}
+
+    @app.get(
+        "/items/{item_id}/media",
+        tags=["items"],
+        response_class=FileResponse,
+        responses={200: {"content": {"image/webp": {}}}, 304: {}, **documented(404)},
+    )
+    def get_media(item_id: ItemId, service: Running, request: Request) -> Response:
+        """What the item looks like."""
+        path = service.store.media(item_id)
+        if path is None:
+            raise unknown(item_id)
+        # An id never gets other bytes, so it is its own tag.
+        headers = {"ETag": f'"{item_id}"', "Cache-Control": "private, max-age=3600"}
+        if headers["ETag"] in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return FileResponse(path, media_type=service.encoder.media_type, headers=headers)
+
+    @app.delete("/items/{item_id}", tags=["items"], status_code=204, responses=documented(403, 404))
+    def delete_item(item_id: ItemId, service: Running) -> None:
+        """Remove an item, its vectors and its file."""
+        if not service.store.delete(item_id):
+            raise unknown(item_id)
+
+    @app.delete("/items", tags=["items"], status_code=204, responses=documented(403, 409, 422))
+    def delete_all_items(
+        service: Running,
+        confirm: Annotated[Literal["true"], Query(description="say `true` if you mean it")],
+    ) -> None:
+        """Remove every item; not while a load runs."""
+        if service.jobs.busy():
+            raise ProblemError(409, "A load is running. Wait for its end, or cancel it first.")
+        service.store.clear()
+
+
+def _about_searches(app: FastAPI, settings: ServiceSettings, payload: type[Payload]) -> None:
+    class Search(BaseModel):
+        """How many, and of which category."""
+
+        model_config = ConfigDict(extra="forbid")
+        limit: Limit = 10
+        category: Category | None = None
+
+    class SearchByText(Search):
+        """By words."""
+
+        text: Annotated[
+            str,
+            Field(max_length=settings.max_text, json_schema_extra={"pattern": LETTER}),
+            AfterValidator(_has_a_word),
+        ]
+
+    class SearchByItem(Search):
+        """By an item: what is like it, itself not among it."""
+
+        item_id: str
+
+    def kind(body: Any) -> str | None:
+        if isinstance(body, dict) and ("text" in body) != ("item_id" in body):
+            return "text" if "text" in body else "item_id"
+        return None
+
+    either = Discriminator(
+        kind,
+        custom_error_type="either",
+        custom_error_message="Give one of text and item_id, and not both.",
+    )
+
+    @app.post(
+        "/search",
+        tags=["search"],
+        response_model=Hits[payload],
+        responses=documented(403, 404, 413, 415, 422),
+    )
+    def search(
+        service: Running,
+        query: Annotated[
+            Annotated[SearchByText, Tag("text")] | Annotated[SearchByItem, Tag("item_id")],
+            either,
+            Body(),
+        ],
+    ) -> dict[str, Any]:
+        """By words, or by an item that is here."""
+        if isinstance(query, SearchByText):
+            return service.search(
+                lambda: service.encoder.encode_text(query.text), query.limit, query.category
+            )
+        vector = service.store.vector(query.item_id)
+        if vector is None:
+            raise ProblemError(404, f"There is no item {query.item_id!r}.")
+        own = next(iter(service.encoder.spaces))
+        return service.search(lambda: (own, vector), query.limit, query.category, query.item_id)
+
+    @app.post(
+        "/search/file",
+        tags=["search"],
+        response_model=Hits[payload],
+        responses=documented(403, 413, 415, 422, 429),
+    )
+    @upload
+    def search_by_file(
+        service: Running,
+        file: Annotated[UploadFile, File()],
+        limit: Annotated[Limit, Form()] = 10,
+        category: Annotated[Category | None, Form()] = None,
+    ) -> dict[str, Any]:
+        """By a file, which is looked at and not kept."""
+        name = shown_name(file.filename)
+        if file.size > settings.max_file_bytes:
+            reason = f"larger than {settings.max_file_bytes:,} bytes"
+            raise ProblemError(413, f"{name} is {reason}.", [(name, reason)])
+
+        def encode() -> tuple[str, np.ndarray]:
+            try:
+                item = service.encoder.read(file.file.read(), name)
+            except WorkshopError as error:
+                raise ProblemError(415, str(error), [(name, str(error))]) from error
+            space, vectors = next(iter(service.encoder.encode([item]).items()))
+            return space, vectors[0]
+
+        return service.search(encode, limit, category)

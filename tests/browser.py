@@ -1,0 +1,82 @@
+"""The system's Chromium for tests, driven by Playwright as a person would drive it.
+
+    from browser import browser, page  # noqa: F401
+
+`chromium()` is the context manager behind both, for tests that want one of their own.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+ARTIFACTS = Path(__file__).resolve().parent.parent / "artifacts"
+# A browser that asks the network for updates waits for answers that do not come offline.
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+expect.set_options(timeout=15_000)
+
+
+def executable() -> str:
+    """Where Chromium is. Without one the test is skipped, and in CI it fails."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if not found:
+        how = (
+            "no Chromium here: `apt-get install chromium` (Debian, Ubuntu), "
+            "`brew install --cask chromium` (macOS), or set CHROMIUM to the path of Chrome"
+        )
+        if os.environ.get("CI"):
+            pytest.fail(how)
+        pytest.skip(how)
+    return found
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium."""
+    path = executable()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def screenshot(page: Page, name: str, **options) -> Path:
+    """Keep what is seen in artifacts/NAME.png, for people to look at."""
+    path = ARTIFACTS / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=path, **options)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of 1280 × 800; an uncaught error in its scripts fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    opened = context.new_page()
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    yield opened
+    context.close()
+    assert not errors, f"errors in the page's scripts: {errors}"
