@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
@@ -31,6 +32,12 @@ class Photo(Payload):
     licence: str = ""
 
 
+@cache
+def _class_vectors() -> np.ndarray:
+    """The class names as text embeddings (1000, 384); launching again need not wait for them."""
+    return TextEncoder().encode(ImageEncoder.class_names, progress=False)
+
+
 class PhotoEncoder:
     """A photo as two vectors: what it looks like, and what words would name it (ConSE).
 
@@ -46,7 +53,7 @@ class PhotoEncoder:
         self.max_pixels = max_pixels
         self.images = ImageEncoder()
         self.texts = TextEncoder()
-        self.class_vectors = self.texts.encode(self.images.class_names, progress=False)
+        self.class_vectors = _class_vectors()
         self.spaces = {"photos": self.images.dim, "words": self.texts.dim}
 
     def read(self, content: bytes, name: str) -> Image.Image:

@@ -1,0 +1,68 @@
+"""Does the search find what a person would call similar? On the real photos, through the API."""
+
+from collections import Counter
+
+import pytest
+
+from workshop import datasets
+
+# The words were written down, and committed, before anything was measured: the ten categories with
+# most photos, each by its own plain English name.
+WORDS = {
+    "mammal": "animals/mammals",
+    "bird": "animals/birds",
+    "fruit": "food/fruit",
+    "flower": "plants/flowers",
+    "road sign": "town/roadsigns",
+    "vegetable": "food/vegetables",
+    "christmas": "seasonal/christmas",
+    "halloween": "seasonal/halloween",
+    "clothes": "clothes",
+    "tool": "household/tools",
+}
+
+
+@pytest.fixture(scope="module")
+def photos(loaded):
+    if loaded.case.name != "reverse_image_search":
+        pytest.skip("this measure is for photos")
+    return loaded
+
+
+def items(service) -> list[dict]:
+    found, total = [], None
+    while total is None or len(found) < total:
+        page = service.client.get("items", params={"limit": 100, "offset": len(found)}).json()
+        found, total = found + page["items"], page["total"]
+    return found
+
+
+def test_ten_words_are_the_names_of_the_ten_largest_categories():
+    largest = Counter(photo.category for photo in datasets.photos()).most_common(10)
+    assert set(WORDS.values()) == {category for category, _ in largest}
+
+
+def test_photos_find_photos_of_their_category(photos):
+    """Leave-one-out precision@5 over the categories with at least five photos."""
+    every = items(photos)
+    sizes = Counter(item["payload"]["category"] for item in every)
+    precisions = []
+    for item in every:
+        category = item["payload"]["category"]
+        if sizes[category] < 5:
+            continue
+        hits = photos.hits(item_id=item["id"], limit=5)
+        assert item["id"] not in [hit["id"] for hit in hits]
+        precisions.append(sum(hit["payload"]["category"] == category for hit in hits) / 5)
+    precision = sum(precisions) / len(precisions)
+    print(f"precision@5 {precision:.3f} over {len(precisions)} photos")
+    assert precision >= 0.60
+
+
+def test_words_find_photos_of_their_category(photos):
+    found = {
+        word: any(hit["payload"]["category"] == category for hit in photos.hits(text=word, limit=5))
+        for word, category in WORDS.items()
+    }
+    print(found)
+    assert sum(found.values()) >= 7, found
