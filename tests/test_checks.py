@@ -312,6 +312,7 @@ def test_progress_picture_tells_states_apart_by_sign_and_its_text_is_stable(exer
 # ------------------------------------------------------------------------------- in a notebook
 
 CELLS = [
+    "from workshop import progress\nprogress()",
     """from workshop.checks import Wrong, check, register
 @register("99.1", "hint")
 def _(answer):
@@ -333,6 +334,7 @@ def test_stubs_made_in_cells(home, tmp_path, history):
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index, store_history=history)
     marks, printed = [], []
+    assert notebook.cells[0].outputs[0].data["image/png"].startswith("iVBOR")
     for cell in notebook.cells[1:]:
         marks += [o.data["text/plain"][0] for o in cell.outputs if "data" in o]
         printed += [o.text for o in cell.outputs if o.output_type == "stream"]

@@ -22,6 +22,7 @@ import dis
 import html
 import importlib
 import inspect
+import io
 import json
 import linecache
 import os
@@ -430,6 +431,11 @@ def _draw(rows: list[tuple[str, list[tuple[str, str]]]], note: str):
 
         def __repr__(self) -> str:
             return "Your progress: exercises done, tried and open, by chapter"
+
+        def _repr_png_(self) -> bytes:
+            """Shown even in a notebook that never imported pyplot."""
+            self.savefig(buffer := io.BytesIO(), format="png")
+            return buffer.getvalue()
 
     # colours of Okabe and Ito; the sign in each square says the same without colour
     looks = {"done": ("#009E73", "white", "✓"), "tried": ("#F0E442", "black", "…")}
