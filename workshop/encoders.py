@@ -144,7 +144,8 @@ def _map(work: Callable, jobs: Sequence, threads: int) -> Iterator:
 
 def _bar(total: int, unit: str, progress: bool | None) -> tqdm:
     shown = total > LONG_LIST if progress is None else progress
-    return tqdm(total=total, unit=unit, desc="Encoding", disable=not shown)
+    hidden = {} if shown else {"disable": True}  # where it is shown, TQDM_DISABLE still hides it
+    return tqdm(total=total, unit=unit, desc="Encoding", **hidden)
 
 
 def _normalise(vectors: np.ndarray) -> np.ndarray:
