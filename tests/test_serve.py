@@ -312,7 +312,7 @@ def test_code_that_blocks_the_loop_is_named():
     service = launch(app)
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(f"{service.url}/block", timeout=0.2)
-    with pytest.raises(WorkshopError, match="blocker does not stop.*blocks the event loop"):
+    with pytest.raises(WorkshopError, match=r"blocker does not stop.*blocks the event loop"):
         service.stop(timeout=0.1)
     release.set()
     service.stop()

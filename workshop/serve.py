@@ -100,13 +100,10 @@ class Service:
         )
         self._socket = _listen(port)
         self.port: int = self._socket.getsockname()[1]
+        self._kernel_task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
         if loop == "own":
             self._thread = threading.Thread(target=self._run, name=f"launch {name}", daemon=True)
-            self._thread.start()
-        else:
-            self._loop = _kernel_loop()
-            self._kernel_task = self._loop.create_task(self._serve())
 
     @property
     def url(self) -> str:
@@ -136,8 +133,6 @@ class Service:
                 f"{self.name} does not stop: its code blocks the event loop. Wait until that ends "
                 "and call stop() again, or restart the kernel."
             )
-        if self._thread:
-            self._thread.join()
         if _running.get(self.name) is self:
             del _running[self.name]
 
@@ -172,6 +167,10 @@ class Service:
 
     def _start(self, timeout: float) -> None:
         try:
+            if self._thread:
+                self._thread.start()
+            else:
+                self._kernel_task = _kernel_loop().create_task(self._serve())
             self._wait(lambda: self._server.started or self._done(), timeout)
             if not self._server.started and not self._done():
                 raise WorkshopError(
@@ -196,7 +195,8 @@ class Service:
     async def _serve(self) -> None:
         self._tasks.append(asyncio.current_task())
         try:
-            await self._server.serve(sockets=[self._socket])
+            if not self._server.should_exit:  # stopped before it began
+                await self._server.serve(sockets=[self._socket])
         except SystemExit:
             pass  # uvicorn's way to say that the lifespan failed; it must not end the kernel
         except asyncio.CancelledError:
@@ -213,6 +213,8 @@ class Service:
             if scope["type"] != "lifespan":
                 return await app(scope, receive, send)
             self._tasks.append(asyncio.current_task())
+            if self._server.should_exit:
+                return None
             try:
                 await app(scope, receive, send)
             except BaseException as error:
@@ -222,13 +224,15 @@ class Service:
         return watched
 
     def _done(self) -> bool:
-        return self._kernel_task.done() if self._thread is None else not self._thread.is_alive()
+        if self._thread:
+            return not self._thread.is_alive()
+        return self._kernel_task is None or self._kernel_task.done()
 
     def _wait(self, ready: Callable[[], bool], timeout: float) -> None:
         end = time.monotonic() + timeout
         while not ready() and time.monotonic() < end:
-            if self._thread is None:
-                self._loop.run_until_complete(asyncio.sleep(0.01))
+            if self._kernel_task:
+                self._kernel_task.get_loop().run_until_complete(asyncio.sleep(0.01))
             else:
                 time.sleep(0.01)
 
