@@ -18,7 +18,7 @@ _HOMES = {
 }
 _MODULES = ("datasets", "plots", "paths")
 
-__all__ = [*_HOMES, *_MODULES]  # noqa: PLE0604
+__all__ = [*_HOMES, *_MODULES]
 
 
 def __getattr__(name: str):

