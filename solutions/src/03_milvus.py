@@ -49,13 +49,13 @@ plots.hits(photos[tiger].open(), images, scores, [photo.name for photo in found]
 # %% [markdown]
 # ## Why not an array?
 #
-# Stripes it is: another tiger, then a hornet, and the cone. NumPy would find the same photos with
+# Stripes it is: another tiger, a hornet, a turkey, a traffic cone. NumPy would find the same photos with
 # `vectors @ query`, and on 430 rows faster. A database earns its place by what an array lacks: rows with
 # names and facts, filters inside the search, changes while others read, and everything still there
 # tomorrow.
 #
-# `create_collection` with little but a dimension decided much for us: integer ids, cosine as the
-# measure, any extra field allowed. Now we decide.
+# Given little but a dimension, `create_collection` chose the rest: integer ids, cosine as the measure,
+# any extra field allowed. Now we choose.
 
 # %% [markdown]
 # ## A schema is a promise
@@ -63,8 +63,8 @@ plots.hits(photos[tiger].open(), images, scores, [photo.name for photo in found]
 # It says which fields every row has, of which type, and which one is the *primary key*: the name by
 # which a row is found, replaced and deleted.
 #
-# `consistency_level="Strong"` lets each read see every write before it. Milvus Lite always does. A
-# server's default is `Bounded`, where a search may miss what was just inserted.
+# `consistency_level="Strong"` lets each read see every write before it. Milvus Lite always does; a server
+# makes the search wait for it, and its default, `Bounded`, may miss what was just inserted.
 
 # %%
 schema = client.create_schema(enable_dynamic_field=False)
@@ -93,8 +93,8 @@ for collection, id in (("quick", 430), ("photos", "unicorn")):
 #
 # ## Insert in batches
 #
-# One call a row pays for as many round trips; one call for all can exceed a server's message limit.
-# A thousand rows a call is usual; we take 100 to see several.
+# One call per row pays a round trip each time; one call for everything can exceed a server's message
+# limit. A thousand rows a call is usual; we take 100 to see several.
 
 # %%
 rows = [
@@ -129,7 +129,7 @@ _ = ax.axis("off")
 
 # %% [markdown]
 # `create_index` says which structure sealed segments get. `FLAT` compares the query with every row:
-# exact, and fast enough for thousands. Chapter 04 is about the others.
+# exact, and fast enough for thousands. Other structures give up a little exactness for speed.
 #
 # **Predict before you run:** we search before the flush and after it. Will the first find anything? Will
 # it be as fast?
@@ -215,8 +215,8 @@ for fields in (None, ["name"], ["name", "vector"]):
 #
 # ## Filters
 #
-# A filter is a condition on the other fields. What resembles a rubber duck, and is about
-# Easter?
+# A filter is a condition on the other fields. What resembles a rubber duck, and belongs to Easter? To
+# the kitchen? To sports and space?
 
 # %%
 duck = photos.index(by_id["household-rubberduck"])
@@ -242,18 +242,17 @@ plots.hits(photos[duck].open(), images, scores, names)
 #
 # **Predict before you run:** we want the five planets most like the tiger. How many remain of its best 10?
 
+
 # %%
-planets = 'category == "space/planets"'
+def nearest(limit, rule=""):
+    return client.search("photos", [vectors[tiger]], rule, limit, output_fields=["category"])[0]
+
+
 for limit in (10, 100, 430):
-    hits = client.search("photos", data=[vectors[tiger]], limit=limit, output_fields=["category"])[
-        0
-    ]
-    left = [hit for hit in hits if hit["entity"]["category"] == "space/planets"][:5]
-    print(f"search for {limit:3}, then filter: {len(left)} planets")
-hits = client.search(
-    "photos", data=[vectors[tiger]], filter=planets, limit=5, output_fields=["id"]
-)[0]
-print(f"filter inside the search:   {len(hits)} planets")
+    left = [hit for hit in nearest(limit) if hit["entity"]["category"] == "space/planets"]
+    print(f"search for {limit:3}, then filter: {len(left[:5])} planets")
+inside = nearest(5, 'category == "space/planets"')
+print(f"filter inside the search:   {len(inside)} planets")
 
 # %% [markdown]
 # Filtering afterwards loses hits, the more so the rarer they are; here only fetching *everything* helped.
@@ -290,13 +289,13 @@ def owl():
     return client.get("photos", ids=["animals-birds-owl"], output_fields=["*"])
 
 
-print(owl()[0]["name"], "of", count("photos"))
+print(owl()[0]["name"], "·", count("photos"), "rows")
 client.upsert("photos", [{**owl()[0], "name": "Eagle owl"}])
-print(owl()[0]["name"], "of", count("photos"))
+print(owl()[0]["name"], "·", count("photos"), "rows")
 client.delete("photos", filter='category like "animals/%"')
-print(len(owl()), "owls of", count("photos"))
+print(len(owl()), "owls ·", count("photos"), "rows")
 client.upsert("photos", rows)
-print(owl()[0]["name"], "of", count("photos"))
+print(owl()[0]["name"], "·", count("photos"), "rows")
 
 # %% [markdown]
 # The upsert changed a name and no count. One short filter removed 128 rows at once. Upserting the 430
@@ -348,12 +347,13 @@ _ = client.delete("photos", ids=["broken"])
 
 # %% [markdown]
 # Accepted, counted, and last in every search. As a query, NaN gets three hits that mean nothing, and no
-# error. A server refuses such a row, but only after it was computed, packed and sent.
+# error. A server refuses such a row.
 #
 # ### ✍️ Your turn 3.3 · 6 min: guard the door
 #
-# `bad_rows(rows, dim)`: the numbers, in order, of rows that must not go in: the vector has not `dim`
-# numbers, holds NaN or an infinity, or only zeros; the id is empty, or an earlier row has it.
+# `bad_rows(rows, dim)` returns a list: the positions, in order, of the rows that must not go in. Their
+# vector has not `dim` numbers, holds NaN or an infinity, or is all zeros; or their id is empty, or
+# taken by an earlier row.
 
 
 # %%
@@ -418,13 +418,12 @@ check("3.4", load_photos)
 
 # %% [markdown]
 # Where did they go? The last batch was never sent. And some photos share their name with an earlier one,
-# so they shared its key: in Milvus Lite the later row silently replaces the earlier. A server keeps both under
+# so they shared its key: Milvus Lite replaces the earlier row without a word. A server keeps both under
 # one key, and `get` returns one of them.
 #
 # ## Close, and open again
 #
-# **Predict before you run:** `quick` and `again` were never flushed. What is left of them once the
-# database was closed?
+# **Predict before you run:** `quick` and `again` were never flushed. What will be left of them?
 
 # %%
 client.close()
@@ -435,8 +434,8 @@ print(count("photos"), "photos,", count("quick"), "in quick,", count("again"), "
 # %% [markdown]
 # ## What we saw
 #
-# Every row is there: unflushed ones come back from the log. On a server the same code runs once
-# `MILVUS_URI` holds its address.
+# Every row came back, the unflushed ones from the log. The same code runs on a server: only `MILVUS_URI`
+# changes.
 #
 # **Recall:** What does a forgotten flush cost? Why does filtering after the search lose hits? What
 # happens in Milvus Lite when a key comes twice?
