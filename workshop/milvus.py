@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from urllib.parse import urlsplit
 
 import grpc
 from milvus_lite.db import MilvusLite
+from milvus_lite.engine.collection import Collection
 from milvus_lite.exceptions import DataDirLockedError
+from milvus_lite.schema.types import DataType
 from milvus_lite.server_manager import server_manager_instance
 from pymilvus import MilvusClient
 from pymilvus.client.connection_manager import ConnectionManager
@@ -34,9 +37,14 @@ from workshop.paths import home
 
 CONNECT_TIMEOUT = 5.0  # seconds; a server that is there answers in well under one
 
-# Both log each failed call with its traceback and then raise it: the exception is enough to read.
-for _name in ("pymilvus.decorators", "pymilvus.client.connection_manager", "milvus_lite.adapter"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL)
+# Each logs a failed call with its traceback, which is raised as well: once is enough to read.
+for _logger in (
+    "pymilvus.decorators",
+    "pymilvus.client.connection_manager",
+    "milvus_lite.adapter",
+    "grpc._server",
+):
+    logging.getLogger(_logger).setLevel(logging.CRITICAL)
 
 
 def connect(name: str, *, fresh: bool = True) -> MilvusClient:
@@ -169,10 +177,13 @@ def _hide_password(uri: str) -> str:
 
 
 def wait_for_index(client: MilvusClient, collection: str, timeout: float = 60.0) -> None:
-    """Flush, wait until every index of the collection covers every row, then load the collection.
+    """Flush, wait until every index of the collection covers every row, and load the collection.
 
     Until then a search compares with all rows one by one, so its time and its recall say nothing
     about the index. A wait of more than five seconds shows a progress bar.
+
+    A server counts the rows that wait for an index in `describe_index()`. Milvus Lite 3.2 always
+    says 0 there while it builds in the background, so its own state is read instead.
 
     collection   its name
     timeout      seconds to wait for the indexes
@@ -183,35 +194,76 @@ def wait_for_index(client: MilvusClient, collection: str, timeout: float = 60.0)
     if not client.has_collection(collection):
         known = ", ".join(client.list_collections()) or "none"
         raise WorkshopError(f"There is no collection {collection!r}. Those there are: {known}.")
-    names = client.list_indexes(collection)
-    if not names:
+    if not client.list_indexes(collection):
         raise WorkshopError(
             f"Collection {collection!r} has no index to wait for. Create one first: "
             f'client.create_index("{collection}", index_params).'
         )
-    client.flush(collection)
     end = time.monotonic() + timeout
+    client.flush(collection)
+    lite = _lite_collection(client, collection)
+    # Lite builds what is missing while it loads, and answers only when that is done.
+    loading = ThreadPoolExecutor(1).submit(client.load_collection, collection) if lite else None
     with tqdm(desc=f"indexing {collection}", unit="row", delay=5, leave=False) as bar:
         while True:
-            indexes = [client.describe_index(collection, name) for name in names]
-            for index in indexes:
-                if index["state"] == "Failed":
-                    reason = index.get("index_state_fail_reason") or "no reason given"
-                    raise WorkshopError(
-                        f"Building the index {index['index_name']!r} of {collection!r} failed: "
-                        f"{reason}. Drop the index and create it with other parameters."
-                    )
-            pending = {i["index_name"]: i["pending_index_rows"] for i in indexes}
-            if not any(pending.values()):
+            idle = lite is None or (loading.done() and _is_idle(lite))
+            total, pending = _lite_rows(lite) if lite else _server_rows(client, collection)
+            if idle and not any(pending.values()):
                 break
-            bar.total = sum(i["total_rows"] for i in indexes)
-            bar.update(sum(i["indexed_rows"] for i in indexes) - bar.n)
+            bar.total = total * len(pending)
+            bar.update(bar.total - sum(pending.values()) - bar.n)
             if time.monotonic() > end:
-                rows = ", ".join(f"{n:,} rows in {i!r}" for i, n in pending.items() if n)
+                rows = ", ".join(f"{n:,} of {total:,} rows in {i!r}" for i, n in pending.items())
                 raise WorkshopError(
-                    f"After {timeout:g} s, rows of {collection!r} still wait for an index: {rows}. "
-                    "Give it longer: wait_for_index(client, "
-                    f'"{collection}", timeout={max(2 * timeout, 60):g}).'
+                    f"After {timeout:g} s the index of {collection!r} is not complete; waiting: "
+                    f"{rows}. It goes on in the background. Give it longer: "
+                    f'wait_for_index(client, "{collection}", timeout={max(2 * timeout, 60):g}).'
                 )
             time.sleep(0.05)
-    client.load_collection(collection)
+    if loading:
+        loading.result()
+    else:
+        client.load_collection(collection)
+
+
+def _server_rows(client: MilvusClient, collection: str) -> tuple[int, dict[str, int]]:
+    """Rows of the collection, and for each index how many of them it does not cover yet."""
+    indexes = [client.describe_index(collection, n) for n in client.list_indexes(collection)]
+    for index in indexes:
+        if index["state"] == "Failed":
+            raise WorkshopError(
+                f"Building the index {index['index_name']!r} of {collection!r} failed: "
+                f"{index.get('index_state_fail_reason') or 'the server gives no reason'}. "
+                "Drop it and create it with other parameters."
+            )
+    total = max(index["total_rows"] for index in indexes)
+    return total, {index["index_name"]: index["pending_index_rows"] for index in indexes}
+
+
+def _lite_collection(client: MilvusClient, name: str) -> Collection | None:
+    """The collection itself, if the client's Milvus Lite runs in this process."""
+    for _, database, port in server_manager_instance._servers.values():
+        if client._config.address == f"127.0.0.1:{port}":
+            return database.get_collection(name, client._config.db_name or "default")
+    return None
+
+
+def _is_idle(lite: Collection) -> bool:
+    """Whether no merging of segments and no building of indexes goes on in the background."""
+    try:
+        lite._wait_for_bg(timeout=0.05)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _lite_rows(lite: Collection) -> tuple[int, dict[str, int]]:
+    """As _server_rows; sparse fields have no index of their own to wait for."""
+    sparse = {f.name for f in lite.schema.fields if f.dtype == DataType.SPARSE_FLOAT_VECTOR}
+    segments = lite._segments_snapshot()
+    pending = {
+        name: sum(s.num_rows for s in segments if name not in {*s.indexes, *s.scalar_indexes})
+        for name in lite._index_specs
+        if name not in sparse
+    }
+    return sum(s.num_rows for s in segments), pending
