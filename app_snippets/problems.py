@@ -108,11 +108,15 @@ def install(app: FastAPI) -> None:
 
 
 def _as_problem(request: Request, error: HTTPException) -> ProblemError:
-    status, detail = error.status_code, error.detail
+    status, detail, headers = error.status_code, error.detail, error.headers
     if status == 404:
         detail = f"There is nothing at {request.url.path}."
     elif status == 405:
         detail = f"{request.method} is not possible here."
+        # The router names the methods of the first route that has this path, not of all.
+        found = [route for route in request.app.routes if route.matches(request.scope)[0].value]
+        allowed = {method for route in found for method in getattr(route, "methods", None) or ()}
+        headers = {"Allow": ", ".join(sorted(allowed))}
     elif status == 400:  # the form parser's word for everything that it refuses
-        status = 413 if "Too many" in detail or "exceeded maximum size" in detail else 422
-    return ProblemError(status, detail, headers=error.headers)
+        status = 413 if "Too many files" in detail else 422
+    return ProblemError(status, detail, headers=headers)

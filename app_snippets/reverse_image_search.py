@@ -11,9 +11,9 @@ from PIL import Image
 from pydantic_settings import SettingsConfigDict
 
 from app_snippets.jobs import Source
-from app_snippets.service import Payload, ServiceSettings, create_service
+from app_snippets.service import Payload, ServiceName, ServiceSettings, TooLarge, create_service
 from workshop import ImageEncoder, TextEncoder, datasets
-from workshop.encoders import conse, load_image
+from workshop.encoders import ImageTooLarge, conse, load_image
 
 LONGEST_SIDE = 1024  # pixels of a stored photo
 
@@ -22,7 +22,7 @@ class Settings(ServiceSettings):
     """Read from variables such as `REVERSE_IMAGE_SEARCH_MAX_FILES`."""
 
     model_config = SettingsConfigDict(env_prefix="REVERSE_IMAGE_SEARCH_")
-    name: str = "reverse_image_search"
+    name: ServiceName = "reverse_image_search"
 
 
 class Photo(Payload):
@@ -58,7 +58,10 @@ class PhotoEncoder:
 
     def read(self, content: bytes, name: str) -> Image.Image:
         """An RGB image, upright. Raises ImageError, which names the file."""
-        return load_image(content, name=name, max_pixels=self.max_pixels)
+        try:
+            return load_image(content, name=name, max_pixels=self.max_pixels)
+        except ImageTooLarge as error:
+            raise TooLarge(str(error)) from error
 
     def media(self, item: Image.Image) -> bytes:
         """Encoded anew: what is served is an image, and does not tell where it was taken."""

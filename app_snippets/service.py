@@ -76,10 +76,13 @@ def _own_hosts() -> list[str]:
     return ["127.0.0.1", "localhost", "::1"]
 
 
+ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
+
+
 class ServiceSettings(BaseSettings):
     """What can be set from the environment, with defaults that suit a laptop."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]  # of folder and vectors
+    name: ServiceName  # of its folder and of its place in Milvus
     allowed_hosts: list[str] = Field(default_factory=_own_hosts)  # as JSON; ["*"] for any
     max_file_bytes: int = Field(20 * MiB, gt=0)
     max_request_bytes: int = Field(200 * MiB, gt=0)
@@ -116,7 +119,7 @@ class Encoder(Protocol):
     media_suffix: str
 
     def read(self, content: bytes, name: str) -> Any:
-        """What was uploaded, decoded. Raises WorkshopError if it cannot be read."""
+        """What was uploaded, decoded. Raises TooLarge, or WorkshopError if it cannot be read."""
 
     def media(self, item: Any) -> bytes:
         """The item as it is stored and shown, of `media_type`."""
@@ -285,6 +288,10 @@ class Service:
         }
 
 
+class TooLarge(WorkshopError):
+    """A file of the right type that an encoder will not read for its size."""
+
+
 def shown_name(name: str | None) -> str:
     """A client's file name as a line of text to show: no folders, no control characters."""
     last = re.split(r"[/\\]", unicodedata.normalize("NFC", name or ""))[-1]
@@ -449,7 +456,7 @@ def _about_items(app: FastAPI, settings: ServiceSettings, payload: type[Payload]
     def add_items(
         service: Running,
         response: Response,
-        files: Annotated[list[UploadFile], File(description="one or many")],
+        files: Annotated[list[UploadFile], File(description="one or many", min_length=1)],
         category: Annotated[Category, Form()] = "uploads",
     ) -> Accepted:
         """Take files in; a job makes them searchable. `Location` says where to watch it.
@@ -619,7 +626,8 @@ def _about_searches(app: FastAPI, settings: ServiceSettings, payload: type[Paylo
             try:
                 item = service.encoder.read(file.file.read(), name)
             except WorkshopError as error:
-                raise ProblemError(415, str(error), [(name, str(error))]) from error
+                status = 413 if isinstance(error, TooLarge) else 415
+                raise ProblemError(status, str(error), [(name, str(error))]) from error
             space, vectors = next(iter(service.encoder.encode([item]).items()))
             return space, vectors[0]
 

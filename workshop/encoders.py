@@ -60,6 +60,10 @@ class ImageError(WorkshopError):
     """A picture that cannot be read. The message names it and says why."""
 
 
+class ImageTooLarge(ImageError):
+    """A picture of more pixels than allowed."""
+
+
 # ------------------------------------------------------------------------------ model files
 
 
@@ -269,7 +273,7 @@ def load_image(
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise ImageError(_too_large(name, max_pixels)) from error
+        raise ImageTooLarge(_too_large(name, max_pixels)) from error
     except DECODER_ERRORS as error:
         raise ImageError(
             f"{name} is not a picture that can be read: it is broken, or not "
@@ -287,7 +291,7 @@ def _too_large(name: str, max_pixels: int, size: tuple[int, int] | None = None) 
 def _as_rgb(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     width, height = image.size
     if width * height > max_pixels:
-        raise ImageError(_too_large(name, max_pixels, image.size))
+        raise ImageTooLarge(_too_large(name, max_pixels, image.size))
     if not width or not height:
         raise ImageError(f"{name} has no pixels ({width} × {height}).")
     try:

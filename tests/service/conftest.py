@@ -1,74 +1,11 @@
 """Services as tests see them: over HTTP, with real models, real photos and a real Milvus."""
 
-import os
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from cases import SERVICES, Case
-
-from workshop import launch
-from workshop.serve import Service as Launched
-
-PATIENCE = 180  # seconds for a load of all samples on a busy machine
-
-
-@dataclass
-class Running:
-    """A service that answers, and a client for it."""
-
-    case: Case
-    client: httpx.Client
-    url: str
-    folder: Path  # where its files are
-
-    def load(self, files: list[tuple[str, bytes]], **data: str) -> dict[str, Any]:
-        """Upload (name, content) and wait for the end of the job."""
-        response = self.client.post(
-            "items",
-            files=[("files", (name, content, "image/png")) for name, content in files],
-            data=data,
-        )
-        assert response.status_code == 202, response.text
-        return self.finished(response)
-
-    def load_samples(self) -> dict[str, Any]:
-        return self.finished(self.client.post("samples"))
-
-    def finished(self, accepted: httpx.Response) -> dict[str, Any]:
-        """The job that was accepted, once it has come to its end."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            job = self.client.get(accepted.headers["location"]).json()
-            if job["finished_at"]:
-                return job
-            time.sleep(0.05)
-        raise AssertionError(f"after {PATIENCE} s the job is still {job}")
-
-    def count(self) -> int:
-        return self.client.get("count").json()["count"]
-
-    def hits(self, **query: Any) -> list[dict[str, Any]]:
-        """What POST /search finds."""
-        response = self.client.post("search", json=query)
-        assert response.status_code == 200, response.text
-        return response.json()["hits"]
-
-
-@contextmanager
-def running(case: Case, home: Path, **settings: Any) -> Iterator[Running]:
-    """The service with its files in `home`."""
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        patch.setitem(os.environ, "WORKSHOP_HOME", str(home))
-        app = case.create_app(**settings)
-        launched: Launched = stack.enter_context(launch(app, name=str(home), timeout=60))
-        client = stack.enter_context(httpx.Client(base_url=launched.url, timeout=60))
-        yield Running(case, client, launched.url, home / case.name)
+from services import SERVICES, Case, Running, running
 
 
 @pytest.fixture(scope="session", params=SERVICES, ids=lambda case: case.name)

@@ -1,0 +1,127 @@
+"""The services that the contract holds for, and how tests run and call them.
+
+A new service adds a Case, and every test here runs on it.
+"""
+
+import io
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from PIL import Image
+
+from app_snippets import reverse_image_search
+from workshop import datasets, launch
+
+PATIENCE = 180  # seconds for a load of all samples on a busy machine
+
+
+def png(colour: str = "teal", size: tuple[int, int] = (64, 48)) -> bytes:
+    """A small picture of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, "PNG")
+    return file.getvalue()
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the tests must know of a service."""
+
+    name: str
+    create_app: Callable[..., FastAPI]  # takes settings as keywords
+    module: str  # for uvicorn
+    samples: int
+    dim: int
+    files: list[tuple[str, bytes]]  # four that it can read, all different
+    text: str  # that finds a sample of `category`
+    category: str
+    media_type: str
+
+
+SERVICES = [
+    Case(
+        name="reverse_image_search",
+        create_app=lambda **settings: reverse_image_search.create_app(
+            reverse_image_search.Settings(**settings)
+        ),
+        module="app_snippets.reverse_image_search:app",
+        samples=430,
+        dim=1280,
+        files=[(f"{p.id}.webp", p.path.read_bytes()) for p in datasets.photos("animals/birds")[:4]],
+        text="bird",
+        category="animals/birds",
+        media_type="image/webp",
+    )
+]
+
+
+@dataclass
+class Running:
+    """A service that answers, and a client for it."""
+
+    case: Case
+    client: httpx.Client
+    url: str
+    folder: Path  # where its files are
+
+    def load(self, files: list[tuple[str, bytes]], **data: str) -> dict[str, Any]:
+        """Upload (name, content) and wait for the end of the job."""
+        response = self.client.post(
+            "items",
+            files=[("files", (name, content, "image/png")) for name, content in files],
+            data=data,
+        )
+        assert response.status_code == 202, response.text
+        return self.finished(response)
+
+    def load_samples(self) -> dict[str, Any]:
+        return self.finished(self.client.post("samples"))
+
+    def finished(self, accepted: httpx.Response) -> dict[str, Any]:
+        """The job that was accepted, once it has come to its end."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            job = self.client.get(accepted.headers["location"]).json()
+            if job["finished_at"]:
+                return job
+            time.sleep(0.05)
+        raise AssertionError(f"after {PATIENCE} s the job is still {job}")
+
+    def count(self) -> int:
+        return self.client.get("count").json()["count"]
+
+    def hits(self, **query: Any) -> list[dict[str, Any]]:
+        """What POST /search finds."""
+        response = self.client.post("search", json=query)
+        assert response.status_code == 200, response.text
+        return response.json()["hits"]
+
+
+@contextmanager
+def running(case: Case, home: Path, **settings: Any) -> Iterator[Running]:
+    """The service with its files in `home`."""
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        patch.setitem(os.environ, "WORKSHOP_HOME", str(home))
+        app = case.create_app(**settings)
+        launched = stack.enter_context(launch(app, name=str(home), timeout=60))
+        client = stack.enter_context(httpx.Client(base_url=launched.url, timeout=60))
+        yield Running(case, client, launched.url, home / case.name)
+
+
+def assert_problem(response: httpx.Response, status: int, *words: str) -> dict:
+    """The failure is told as RFC 9457 asks, and the detail has the words."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == status
+    assert problem["title"] and problem["detail"]
+    for word in words:
+        assert word in problem["detail"]
+    return problem
