@@ -8,7 +8,8 @@ COURSE = $(PYTHON) tools/course.py
 RUN = .venv/bin/python
 AUTHOR = .venv-author/bin/python
 
-.PHONY: help lab setup setup-test setup-author test notebooks notebooks-check data models bench lock format clean
+.PHONY: help lab setup setup-test setup-author test notebooks notebooks-check data models bench \
+	bench-index server server-stop lock format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,6 +38,8 @@ lock: setup-test ## compile the requirements from pyproject.toml
 		--no-header --quiet -o requirements.txt
 	$(RUN) -m uv pip compile pyproject.toml --group test -c requirements.txt --universal \
 		--python-version 3.11 --generate-hashes --no-header --quiet -o requirements-test.txt
+	$(RUN) -m uv pip compile --group server --universal --python-version 3.11 --generate-hashes \
+		--no-header --quiet -o requirements-server.txt
 
 data: setup-test ## build data/images again from its source
 	$(RUN) tools/build_data.py
@@ -46,6 +49,15 @@ models: setup-author ## export data/models again from the original weights
 
 bench: setup-author ## measure speed and memory, as ratios
 	$(AUTHOR) tools/bench.py
+
+bench-index: setup ## indexes: recall against speed, in Milvus and faiss, some minutes (CONFIG=mine.toml)
+	$(RUN) -m workshop.bench $(CONFIG)
+
+server: setup ## start a Milvus server on loopback, without Docker (SERVER_ARGS="--port=19531")
+	@$(RUN) tools/server.py start $(SERVER_ARGS)
+
+server-stop: setup ## end it
+	@$(RUN) tools/server.py stop
 
 clean: ## remove what was installed and made; a learner's .workshop stays
 	rm -rf .venv .venv-author *.egg-info artifacts .pytest_cache .ruff_cache
