@@ -18,6 +18,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app_snippets.problems import ProblemError
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+# Enough for /docs and /redoc, and no more: ReDoc would fetch its logo from another host.
+_STAY_HERE = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; worker-src blob:"
+)
 _PREFIX = re.compile(r"(/[\w.~@%+-]+)+/?")
 
 
@@ -50,7 +55,7 @@ class Guard:
             if scope["type"] == "websocket":
                 return await deny(WebSocket(scope, receive, send), problem)
             return await problem.response()(scope, receive, send)
-        await self.app(scope, _counted(receive, limit), _no_sniffing(send))
+        await self.app(scope, _counted(receive, limit), _confined(send))
 
     def _check_caller(self, headers: Headers) -> None:
         host = headers.get("host", "").lower()
@@ -141,13 +146,17 @@ def _counted(receive: Receive, limit: int) -> Receive:
     return counted
 
 
-def _no_sniffing(send: Send) -> Send:
-    async def with_header(message: Message) -> None:
+def _confined(send: Send) -> Send:
+    """What a browser may do with an answer, unless the answer says otherwise."""
+
+    async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message)["X-Content-Type-Options"] = "nosniff"
+            headers = MutableHeaders(scope=message)
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+            headers.setdefault("Content-Security-Policy", _STAY_HERE)
         await send(message)
 
-    return with_header
+    return with_headers
 
 
 def _behind_proxy(scope: Scope, headers: Headers) -> Scope:

@@ -1,8 +1,7 @@
 """The system's Chromium for tests, driven by Playwright as a person would drive it.
 
-    from browser import browser, page  # noqa: F401
-
-`chromium()` is the context manager behind both, for tests that want one of their own.
+A conftest.py that says `from browser import browser, page` gives both fixtures to the tests beside
+it; `chromium()` is the context manager behind them, for tests that want one of their own.
 """
 
 import os

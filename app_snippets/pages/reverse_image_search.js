@@ -9,7 +9,7 @@ const $ = (id) => document.getElementById(id);
 
 // What is shown: {} is all photos, {text}, {item: {id, payload}} and {file} are searches.
 let query = {};
-let limits = { max_files: 1, max_file_bytes: Infinity };
+let limits = { max_files: Infinity, max_file_bytes: Infinity }; // until the service has told its own
 let newest = 0; // number of the last request for photos: answers to earlier ones come too late
 let askedUrl = null;
 
@@ -224,11 +224,20 @@ async function add(files) {
   await load("items", { method: "POST", body: form(files.map((file) => ["files", file])) });
 }
 
+// A browser may keep storage from a page in a frame of another site: then it is done without.
+function remembered(use) {
+  try {
+    return use(sessionStorage);
+  } catch {
+    return null;
+  }
+}
+
 async function load(path, options) {
   $("error").hidden = true;
   try {
     const { job_id: id, accepted } = await call(path, options);
-    sessionStorage.setItem("job", id);
+    remembered((storage) => storage.setItem("job", id));
     progress({ id, state: "queued", done: 0, total: accepted, failed: [] });
     follow(id);
   } catch (error) {
@@ -367,8 +376,7 @@ document.addEventListener("drop", (event) => {
 });
 
 await show();
-const running = sessionStorage.getItem("job"); // the page was loaded again in the middle of a load
-if (running) {
-  sessionStorage.removeItem("job");
+const running = remembered((storage) => storage.getItem("job"));
+if (running) { // the page was loaded again, perhaps in the middle of a load
   call(`jobs/${running}`).then((job) => { if (!job.finished_at) follow(job.id); }).catch(() => {});
 }

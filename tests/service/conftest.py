@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from browser import browser, page  # noqa: F401
 from services import SERVICES, Case, Running, running
 
 

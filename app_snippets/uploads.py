@@ -1,0 +1,209 @@
+"""Many photos in one upload, answered at once and worked off in view: chapter 08's service.
+
+`uvicorn app_snippets.uploads:app`, with a page at `/`.
+"""
+
+import asyncio
+import queue
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from typing import Annotated
+
+from fastapi import FastAPI, File, Response, UploadFile, WebSocket, WebSocketDisconnect
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pymilvus import DataType, MilvusClient
+
+from app_snippets import problems
+from app_snippets.guard import Guard, deny
+from app_snippets.jobs import Job, Jobs, Source
+from app_snippets.problems import ProblemError, documented
+from app_snippets.service import PAGE_HEADERS, PAGES, MiB, ServiceName, shown_name
+from workshop import ImageEncoder, connect
+from workshop.encoders import load_image
+from workshop.paths import home
+
+
+class Settings(BaseSettings):
+    """Every limit, read from variables such as `UPLOADS_MAX_FILES`."""
+
+    model_config = SettingsConfigDict(env_prefix="UPLOADS_")
+    name: ServiceName = "uploads"  # of its folder and of its place in Milvus
+    allowed_hosts: list[str] = ["127.0.0.1", "localhost", "::1"]  # as JSON; ["*"] for any
+    max_files: int = Field(200, gt=0)  # in one upload
+    max_file_bytes: int = Field(20 * MiB, gt=0)
+    max_request_bytes: int = Field(200 * MiB, gt=0)
+    max_waiting: int = Field(4, gt=0)  # jobs; one more is refused
+    retry_after: int = Field(5, gt=0)  # seconds that a refused client should wait
+    pace: float = Field(0.1, gt=0)  # seconds between two messages to a watching client
+    send_timeout: float = Field(5.0, gt=0)  # seconds until a client that does not read is dropped
+
+
+class Accepted(BaseModel):
+    """The upload is stored, and will be worked off as this job."""
+
+    job_id: str
+    accepted: int
+
+
+class Count(BaseModel):
+    """How many different photos are in."""
+
+    count: int
+
+
+class Photos:
+    """The photos as vectors in Milvus."""
+
+    def __init__(self, name: str) -> None:
+        self.encoder = ImageEncoder()
+        self.client = _collection(name, self.encoder.dim)
+
+    def load(self, source: Source) -> None:
+        """Put one photo in. Raises WorkshopError if it cannot be read."""
+        content = source.path.read_bytes()
+        vector = self.encoder.encode([load_image(content, name=source.name)])[0]
+        # Named by its content: a photo that comes twice, or a load that is run again, changes nothing.
+        row = {"id": sha256(content).hexdigest(), "name": source.name, "vector": vector.tolist()}
+        self.client.upsert("photos", [row])
+
+    def settle(self) -> None:
+        """Make searches fast after a load."""
+        self.client.flush("photos")
+
+    def count(self) -> int:
+        """Rows in Milvus."""
+        found = self.client.query("photos", filter="", output_fields=["count(*)"])
+        return found[0]["count(*)"]
+
+
+def _collection(name: str, dim: int) -> MilvusClient:
+    client = connect(name, fresh=False)
+    if not client.has_collection("photos"):
+        schema = client.create_schema()
+        schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=64)
+        schema.add_field("name", DataType.VARCHAR, max_length=400)
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
+        index = client.prepare_index_params()
+        index.add_index("vector", index_type="FLAT", metric_type="COSINE")
+        client.create_collection(
+            "photos", schema=schema, index_params=index, consistency_level="Strong"
+        )
+    return client
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service; model and collection are opened when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        folder = home() / settings.name
+        folder.mkdir(exist_ok=True)
+        photos = await run_in_threadpool(Photos, settings.name)
+        jobs = Jobs(folder, photos.load, photos.settle, settings.max_waiting)
+        jobs.start()
+        app.state.photos, app.state.jobs = photos, jobs
+        yield
+        await run_in_threadpool(jobs.close)
+        photos.client.close()
+
+    app = FastAPIOffline(
+        title="Uploads",
+        description="Takes photos in at once, and tells how far it is with them.",
+        version="1",
+        lifespan=lifespan,
+        form_limits={"max_files": settings.max_files, "max_fields": 1, "max_part_size": 64_000},
+        responses=documented(421, 503),
+    )
+    problems.install(app)
+    app.add_middleware(
+        Guard, hosts=settings.allowed_hosts, max_upload=settings.max_request_bytes, max_json=64_000
+    )
+    app.mount("/page", StaticFiles(directory=PAGES), name="page")
+
+    def known(job: Job | None, job_id: str) -> Job:
+        if job is None:
+            raise ProblemError(404, f"There is no job {job_id!r}.")
+        return job
+
+    @app.get("/", include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(PAGES / "uploads.html", headers=PAGE_HEADERS)
+
+    @app.get("/count")
+    def count() -> Count:
+        """How many different photos are in."""
+        return Count(count=app.state.photos.count())
+
+    @app.post("/photos", status_code=202, responses=documented(403, 413, 415, 422))
+    def add_photos(files: Annotated[list[UploadFile], File()], response: Response) -> Accepted:
+        """Keep the files, name a job, answer. `Location` says where to watch it."""
+        large = [shown_name(f.filename) for f in files if f.size > settings.max_file_bytes]
+        if large:
+            raise ProblemError(
+                413, f"Larger than {settings.max_file_bytes:,} bytes: {', '.join(large)}."
+            )
+        try:
+            with app.state.jobs.new() as job:
+                for file in files:
+                    with (path := job.path()).open("wb") as copy:
+                        shutil.copyfileobj(file.file, copy)
+                    job.sources.append(Source(path, shown_name(file.filename), "uploads"))
+        except queue.Full:
+            raise ProblemError(
+                503,
+                f"{settings.max_waiting} uploads are waiting already. Try again later.",
+                headers={"Retry-After": str(settings.retry_after)},
+            ) from None
+        response.headers["Location"] = f"jobs/{job.id}"
+        return Accepted(job_id=job.id, accepted=len(files))
+
+    @app.get("/jobs/{job_id}", responses=documented(404))
+    def get_job(job_id: str) -> Job:
+        """How far it is."""
+        return known(app.state.jobs.get(job_id), job_id)
+
+    @app.delete("/jobs/{job_id}", status_code=202, responses=documented(403, 404))
+    def cancel_job(job_id: str) -> Job:
+        """Stop after the photo in hand; what is in stays in."""
+        return known(app.state.jobs.cancel(job_id), job_id)
+
+    @app.websocket("/jobs/{job_id}/events")
+    async def events(websocket: WebSocket, job_id: str) -> None:
+        """The newest state whenever there is a new one, no faster than `pace`."""
+        job = await run_in_threadpool(app.state.jobs.get, job_id)
+        if job is None:
+            return await deny(websocket, ProblemError(404, f"There is no job {job_id!r}."))
+        await websocket.accept()
+        gone, last = asyncio.create_task(_goodbye(websocket)), None
+        try:
+            while not gone.done():
+                if job != last:
+                    async with asyncio.timeout(settings.send_timeout):
+                        await websocket.send_text(job.model_dump_json())
+                    last = job
+                if job.finished_at:
+                    return await websocket.close()
+                await asyncio.wait({gone}, timeout=settings.pace)
+                job = await run_in_threadpool(app.state.jobs.get, job_id)
+        except (WebSocketDisconnect, TimeoutError):
+            pass  # it left, or stopped reading: there is no one to tell
+        finally:
+            gone.cancel()
+
+    return app
+
+
+async def _goodbye(websocket: WebSocket) -> None:
+    """Returns when the client leaves; what it says is of no interest."""
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+app = create_app(Settings())
