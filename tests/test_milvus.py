@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import faiss
@@ -22,7 +23,6 @@ from workshop.milvus import connect, wait_for_index
 
 ROOT = Path(__file__).resolve().parent.parent
 DIM = 8
-SERVER = os.environ.get("WORKSHOP_TEST_MILVUS", "")  # http://host:19530 of a server to test on
 
 
 @pytest.fixture(autouse=True)
@@ -34,15 +34,16 @@ def home(tmp_path, monkeypatch):
     server_manager_instance.release_all()
 
 
-@pytest.fixture(params=["Lite", "Lite file that is shared", "server"])
+SHARED = ["Lite file that is shared", "server"]
+
+
+@pytest.fixture(params=["Lite", *SHARED])
 def place(request, home, monkeypatch):
     """Each kind of place that connect() knows."""
     if request.param == "Lite file that is shared":
         monkeypatch.setenv("MILVUS_URI", str(home / "shared.db"))
     elif request.param == "server":
-        if not SERVER:
-            pytest.skip("set WORKSHOP_TEST_MILVUS to the address of a Milvus server to test on it")
-        monkeypatch.setenv("MILVUS_URI", SERVER)
+        monkeypatch.setenv("MILVUS_URI", request.getfixturevalue("milvus_server"))
     return request.param
 
 
@@ -115,9 +116,8 @@ def test_other_chapters_are_untouched(place):
     connect("ch_b")
 
 
-def test_what_else_lives_in_a_shared_place_is_untouched(home, monkeypatch, place):
-    if place == "Lite":
-        pytest.skip("a chapter's own file is shared with no one")
+@pytest.mark.parametrize("place", SHARED, indirect=True)
+def test_what_else_lives_in_a_shared_place_is_untouched(place):
     owner = MilvusClient(os.environ["MILVUS_URI"])
     if owner.has_collection("precious"):
         owner.drop_collection("precious")
@@ -341,6 +341,17 @@ def test_wait_for_index_covers_rows_that_were_merged_from_many_flushes():
         client.flush("words")
     wait_for_index(client, "words")
     assert brute_forced_rows(client, "words") == 0
+
+
+def test_wait_for_index_waits_until_nothing_is_left_to_merge_in_the_background():
+    client = filled(connect("ch_a"))
+    wait_for_index(client, "words")
+    release = threading.Event()
+    milvus._lite_collection(client, "words")._bg_executor.submit(release.wait, 30)
+    with pytest.raises(WorkshopError, match="is not complete"):
+        wait_for_index(client, "words", timeout=0.2)
+    release.set()
+    wait_for_index(client, "words")
 
 
 def test_wait_for_index_without_an_index_says_to_create_one(place):
