@@ -10,6 +10,7 @@ Python 3.6 can read, so that an old Python gets a sentence and not a SyntaxError
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 import socket
@@ -24,6 +25,10 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 START = "notebooks/00_start_here.ipynb"
 OLDEST, NEWEST = (3, 11), (3, 13)
+LAB_SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
+}
+
 NEEDED_GB = 3.0  # .venv is 1.4 GB; pip keeps the downloads and its cache beside it meanwhile
 NO_NETWORK = (
     "Failed to establish a new connection",
@@ -238,6 +243,10 @@ def lab(args: list) -> int:
     set_up()
     env = environment()
     make_folder(Path(env["WORKSHOP_HOME"]))
+    # news_url=None alone leaves the question whether to fetch news on the learner's screen
+    settings = Path(env["JUPYTER_CONFIG_DIR"]) / "labconfig" / "default_setting_overrides.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps(LAB_SETTINGS))
     command = [
         *[str(PYTHON), "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"],
         *["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/tree/{START}"],

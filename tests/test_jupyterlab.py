@@ -1,0 +1,135 @@
+"""The course as a person meets it: `make lab`, JupyterLab in Chromium, cells run one by one.
+
+Each step leaves a screenshot in artifacts/.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import nbformat
+import pytest
+from browser import browser, page, screenshot  # noqa: F401
+from playwright.sync_api import Locator, Page, expect
+
+from workshop.paths import DATA, ROOT
+
+TOKEN = "a-token-for-the-test"
+CELL_SECONDS = 120  # no cell takes that long, on any machine that can run the course
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a JupyterLab that the README's command has started."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    home = tmp_path_factory.mktemp("learner")
+    env = {**os.environ, "WORKSHOP_HOME": str(home)}
+    env.pop("MPLBACKEND", None)  # set for pytest; a learner's kernel has the inline one
+    log = (home / "lab.log").open("w")
+    process = subprocess.Popen(
+        [
+            *[sys.executable, "tools/course.py", "lab", "--no-browser", f"--port={port}"],
+            f"--IdentityProvider.token={TOKEN}",
+        ],
+        cwd=ROOT,
+        env=env,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + 60
+        while True:
+            assert process.poll() is None, (home / "lab.log").read_text()
+            try:
+                httpx.get(f"{address}/api", timeout=2).raise_for_status()
+                break
+            except httpx.HTTPError:
+                assert time.monotonic() < end, (home / "lab.log").read_text()
+                time.sleep(0.2)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+class Notebook:
+    """A notebook that is open in JupyterLab, run with the keyboard."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        self.idle = self.panel.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+        expect(self.idle).to_be_visible(timeout=60_000)
+        self.panel.locator(".jp-Cell").first.click()
+        page.keyboard.press("Escape")
+
+    def run_cell(self) -> None:
+        """Shift + Enter, as the chapter tells the learner, and wait."""
+        self.page.keyboard.press("Shift+Enter")
+        self.page.wait_for_timeout(50)
+        expect(self.idle).to_be_visible(timeout=CELL_SECONDS * 1000)
+
+    def cell(self, index: int) -> Locator:
+        return self.panel.locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
+
+
+def cells_of(name: str) -> list:
+    return nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
+
+
+def test_jupyterlab_opens_on_chapter_00_and_it_runs_from_top_to_bottom(lab: str, page: Page):
+    page.goto(f"{lab}/?token={TOKEN}")
+    notebook = Notebook(page)
+    expect(notebook.panel.get_by_role("heading", name="00 · Start here")).to_be_visible()
+    screenshot(page, "lab-00-1-open")
+
+    for index, cell in enumerate(cells_of("00_start_here")):
+        notebook.run_cell()
+        if cell.cell_type != "code":
+            continue
+        shown = notebook.cell(index)
+        if "doctor()" in cell.source:
+            expect(shown).to_contain_text("All is well")
+            screenshot(page, "lab-00-2-doctor")
+        if "words =" in cell.source:
+            expect(shown.locator("img")).to_be_visible()
+            screenshot(page, "lab-00-3-search")
+        if cell.source.startswith("check("):
+            expect(shown).to_contain_text("not attempted yet")
+        assert shown.locator(".jp-OutputArea-output [class*=ansi-red]").count() == 0
+    expect(shown.locator("img")).to_be_visible()  # progress()
+    screenshot(page, "lab-00-4-progress")
+
+
+def test_chapter_09_launches_the_service_and_its_page_finds_photos(lab: str, page: Page):
+    page.goto(f"{lab}/lab/tree/notebooks/09_launch.ipynb?token={TOKEN}")
+    notebook = Notebook(page)
+    cells = cells_of("09_launch")
+    launched = next(i for i, cell in enumerate(cells) if "launch(pictures" in cell.source)
+    loaded = next(i for i, cell in enumerate(cells) if "watch(loading)" in cell.source)
+    for _ in range(loaded + 1):
+        notebook.run_cell()
+    expect(notebook.cell(loaded)).to_contain_text("202")
+
+    service = notebook.cell(launched).frame_locator("iframe")
+    notebook.cell(launched).locator("iframe").scroll_into_view_if_needed()
+    service.get_by_role("searchbox").fill("guitar")
+    service.get_by_role("button", name="Search").click()
+    expect(service.get_by_role("heading", name="guitar")).to_be_visible()
+    expect(service.get_by_role("listitem").first).to_contain_text("guitar", ignore_case=True)
+    screenshot(page, "lab-09-1-words")
+
+    tiger = next(Path(DATA / "images").glob("*sumatran-tiger*.webp"))
+    service.locator("input[type=file]").first.set_input_files(tiger)
+    expect(service.get_by_role("heading", name="like this one")).to_be_visible()
+    expect(service.get_by_role("listitem").first).to_contain_text("tiger", ignore_case=True)
+    screenshot(page, "lab-09-2-by-photo")
