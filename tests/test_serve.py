@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import BackgroundTasks, FastAPI, Request, WebSocket
+from jupyter_client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 from websockets.sync.client import connect as websocket
 
@@ -674,3 +676,94 @@ def test_kernel_loop_serves_async_clients_in_the_main_thread(applied, tmp_path):
         assert kernel.run(f"print({left})") == "[]\n"
     finally:
         kernel.close()
+
+
+# --- through a real Jupyter server and its proxy ---------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory):
+    """A Jupyter server under a base URL of its own, and a kernel that it has started."""
+    pytest.importorskip("jupyter_server_proxy", reason="install requirements.txt")
+    folder = tmp_path_factory.mktemp("jupyter")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
+    options = [
+        f"--ServerApp.port={port}",
+        "--ServerApp.base_url=/lab-7/",
+        f"--notebook-dir={folder}",
+    ]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", *options],
+        env={**env, "JUPYTER_TOKEN": "secret"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    http = httpx.Client(
+        base_url=f"http://127.0.0.1:{port}",
+        headers={"Authorization": "token secret"},
+        timeout=30,
+        follow_redirects=True,
+    )
+    try:
+
+        def answers():
+            with contextlib.suppress(httpx.TransportError):
+                return http.get("/lab-7/api/status").status_code == 200
+
+        assert wait_until(answers, 30)
+        session = http.post(
+            "/lab-7/api/sessions",
+            json={
+                "path": "09.ipynb",
+                "type": "notebook",
+                "name": "09",
+                "kernel": {"name": "python3"},
+            },
+        ).json()
+        client = BlockingKernelClient(
+            connection_file=str(folder / "runtime" / f"kernel-{session['kernel']['id']}.json")
+        )
+        client.load_connection_file()
+        client.start_channels()
+        client.wait_for_ready(timeout=30)
+        yield http, client
+        client.stop_channels()
+        http.delete(f"/lab-7/api/sessions/{session['id']}")
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def test_the_page_in_the_cell_works_through_jupyters_proxy(jupyter):
+    http, client = jupyter
+    shown = []
+    cell = textwrap.dedent("""
+        from fastapi import FastAPI, WebSocket
+        from workshop.serve import launch
+        app = FastAPI()
+        app.get("/")(lambda: "the page")
+        @app.websocket("/echo")
+        async def echo(ws: WebSocket):
+            await ws.accept()
+            await ws.send_text(await ws.receive_text())
+        launch(app)
+    """)
+    client.execute_interactive(
+        cell, output_hook=lambda m: shown.append(m["content"].get("data", {})), timeout=30
+    )
+    view = next(data["text/html"] for data in shown if "text/html" in data)
+    page = re.search(r'<iframe src="([^"]+)"', view)[1]
+    assert re.fullmatch(r"/lab-7/proxy/\d+/", page)
+    assert http.get(page).json() == "the page"
+    openapi = re.search(r"url: '([^']+)'", http.get(f"{page}docs").text)[1]
+    assert openapi == f"{page}openapi.json"
+    assert http.get(openapi).json()["servers"] == [{"url": page.rstrip("/")}]
+    with websocket(
+        f"ws://127.0.0.1:{http.base_url.port}{page}echo",
+        additional_headers={"Authorization": "token secret"},
+    ) as ws:
+        ws.send("hello")
+        assert ws.recv() == "hello"
