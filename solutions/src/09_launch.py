@@ -18,7 +18,7 @@
 #
 # ## Where we are going
 #
-# Run the next cell. It loads two models and Milvus, about ten seconds; then this notebook serves a page.
+# Ten seconds, and this notebook serves a page. Go cell by cell: the last one stops it.
 
 # %%
 import json
@@ -38,11 +38,10 @@ service
 
 # %% [markdown]
 # The page is not in the notebook. A server sends it, from a thread of the Python that runs your cells.
-# Whatever the page does, a cell can do: the link at its foot, `/docs`, lists the calls.
+# Whatever the page does, a cell can do: follow the link at its foot, `/docs`, and try the calls.
 #
 # Loading the course's 430 pictures takes longer than a request should. So `POST /samples` is answered
-# with *202 Accepted*, not done but taken on, and `Location` names a *job*. A WebSocket tells of each
-# picture; the bar takes its figures from there.
+# with *202 Accepted*, not done but taken on, and `Location` names a *job*. A WebSocket feeds the bar.
 
 
 # %%
@@ -57,12 +56,13 @@ def watch(accepted):
 os.environ["NO_PROXY"] = "127.0.0.1"  # what we call is on this machine
 api = httpx.Client(base_url=service.url, timeout=30)
 api.delete("/items", params={"confirm": "true"})  # empty, if this is a rerun
-print((loading := api.post("/samples")).status_code, loading.reason_phrase)
+loading = api.post("/samples")
+print(loading.status_code, loading.reason_phrase)
 watch(loading)
 
 # %% [markdown]
-# Now ask in words. Nobody wrote words to these pictures: the service compares your sentence with the
-# names of what an image model *thinks* it sees (ConSE, chapter 02).
+# Now ask in words. The pictures' own names play no part: your words are compared with the classes that an
+# image model *thinks* it sees (ConSE, chapter 02).
 #
 # **Predict before you run:** the second question will find the right animals first. And then?
 
@@ -86,7 +86,8 @@ for text in ("a big cat", "something that flies"):
     display(show(text, api.post("/search", json={"text": text, "limit": 7})))
 
 # %% [markdown]
-# Four big cats, then whatever is next. The fly comes first for its name, and Neptune was taken for a balloon.
+# Four big cats, then whatever is next. The fly leads since its class is called *fly*, and Neptune was taken
+# for a balloon.
 #
 # ### ✍️ Your turn 9.1 · 5 min: follow a job without a WebSocket
 #
@@ -214,9 +215,9 @@ def timeline(ax, title, labels, colour, sent, back, ran):
     wait, run = 1000 * (back - sent), 1000 * (ran - sent)
     bars = ax.barh(["client", "the thread"], wait, height=0.6, color=["#E69F00", colour])
     ax.bar_label(bars, labels, label_type="center")
-    ax.plot(run, 1, "D", color="black")
-    ax.annotate("endpoint runs", (run, 1), (0, 15), textcoords="offset points")
-    ax.set(title=title, xlim=(0, 1.3 * wait), ylim=(-0.5, 2), xlabel="ms after the request")
+    ax.plot(run, 1.5, "D", color="black")
+    ax.annotate("endpoint runs", (run, 1.5), (7, -3), textcoords="offset points")
+    ax.set(title=title, xlim=(0, 1.4 * wait), ylim=(-0.5, 2), xlabel="ms after the request")
 
 
 _, (left, right) = plt.subplots(1, 2, figsize=(9, 2.2), sharey=True)
@@ -359,14 +360,14 @@ state, done, failed = watch(api.post("/items", files=batch))
 print(f"{state}: {done} in")
 for item in failed:
     print(f"not in: {item['reason']}")
-(own,) = api.get("/items", params={"category": "uploads"}).json()["items"]
+own = api.get("/items", params={"limit": 1}).json()["items"][0]  # the newest
 by_item = api.post("/search", json={"item_id": own["id"]}).json()
 print("itself among its neighbours:", own["id"] in [hit["id"] for hit in by_item["hits"]])
 show(photo, api.post("/search/file", **search_by))
 
 # %% [markdown]
-# One file in, the other told by name with a reason: a batch is not lost for one of its files. By file the
-# photo finds itself; *by item* it is left out, or every first hit would be the question.
+# One file in, the other told by name with a reason: a batch is not lost for one of its files. By file, your
+# photo now finds itself; *by item* it is left out, or the first hit would always be the question.
 #
 # ## Failures that say so
 #
@@ -375,7 +376,7 @@ show(photo, api.post("/search/file", **search_by))
 # %%
 for method, path, content in [
     ("GET", "/items/nothing", {}),
-    ("POST", "/search", {"json": {"text": "owl", "limit": 1000}}),
+    ("POST", "/search", {"json": {"text": "tiger", "limit": 1000}}),
     ("POST", "/search/file", {"files": {"file": ("notes.txt", b"buy milk")}}),
     ("DELETE", "/items", {}),
 ]:
