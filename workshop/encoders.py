@@ -11,6 +11,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -199,12 +200,11 @@ class TextEncoder:
                 raise EncodingError(f"Text {index} is empty: there is nothing to encode.")
         size = _positive("batch_size", batch_size)
         # Texts of like length share a batch, so that little is padding.
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i])) if size > 1 else None
-        order = order or list(range(len(texts)))
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         batches = [order[start : start + size] for start in range(0, len(order), size)]
         vectors = np.empty((len(texts), self.dim), np.float32)
-        with _bar(len(texts), "text", progress) as bar:
-            results = _map(lambda batch: self._encode(texts, batch), batches, self.threads)
+        work = _map(lambda batch: self._encode(texts, batch), batches, self.threads)
+        with _bar(len(texts), "text", progress) as bar, closing(work) as results:
             for batch, result in zip(batches, results, strict=True):
                 vectors[batch] = result
                 bar.update(len(batch))
@@ -251,35 +251,36 @@ def load_image(
     float grey is scaled to 8 bits. Raises ImageError for all that is no such picture.
     """
     if isinstance(source, Image.Image):
-        name = name or "the image"
-        return _as_rgb(source, name, max_pixels)
+        return _as_rgb(source, name or "the image", max_pixels)
     if isinstance(source, str | Path):
         path = Path(source)
         name = name or path.name or str(source)
         try:
-            content = path.read_bytes()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise ImageError(f"Cannot read {name}: {reason} ({str(source)[:200]}).") from error
+            if not path.is_file():
+                raise ImageError(f"{name}: there is no such file ({str(source)[:200]}).")
+            file = path.open("rb")
+        except OSError as error:
+            raise ImageError(f"{name} cannot be opened: {error.strerror}.") from error
     elif isinstance(source, bytes):
-        name, content = name or "the image", source
+        name, file = name or "the image", io.BytesIO(source)
     else:
         raise ImageError(
-            f"{name or 'The image'} is {type(source).__name__}: give a path, bytes or a PIL image "
+            f"{name or 'the image'} is {type(source).__name__}: give a path, bytes or a PIL image "
             "(PIL.Image.fromarray makes one of an array)."
         )
-    if not content:
-        raise ImageError(f"{name} is empty (0 bytes).")
-    try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise ImageTooLarge(_too_large(name, max_pixels)) from error
-    except DECODER_ERRORS as error:
-        raise ImageError(
-            f"{name} is not a picture that can be read: it is broken, or not "
-            "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or PPM. Save it as JPEG or PNG."
-        ) from error
-    with image:
+    with file:
+        if not file.seek(0, io.SEEK_END):
+            raise ImageError(f"{name} is empty (0 bytes).")
+        file.seek(0)
+        try:
+            image = Image.open(file, formats=FORMATS)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise ImageTooLarge(_too_large(name, max_pixels)) from error
+        except DECODER_ERRORS as error:
+            raise ImageError(
+                f"{name} is not a picture that can be read: it is broken, or not "
+                "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or PPM. Save it as JPEG or PNG."
+            ) from error
         return _as_rgb(image, name, max_pixels)
 
 
@@ -377,8 +378,8 @@ class ImageEncoder:
             )
         embeddings = np.empty((len(images), self.dim), np.float32)
         probabilities = np.empty((len(images), len(self.class_names)), np.float32)
-        with _bar(len(images), "image", progress) as bar:
-            results = _map(self._run, list(enumerate(images)), self.threads)
+        work = _map(self._run, list(enumerate(images)), self.threads)
+        with _bar(len(images), "image", progress) as bar, closing(work) as results:
             for index, (embedding, logits) in enumerate(results):
                 embeddings[index] = _normalise(embedding)
                 odds = np.exp(logits - logits.max())
