@@ -9,10 +9,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 from pymilvus.exceptions import MilvusException
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
+REFERENCE = "#/components/schemas/{model}"
 RETRY_AFTER = {"Retry-After": "5"}  # seconds
 
 log = logging.getLogger(__name__)
@@ -66,19 +68,23 @@ class ProblemError(HTTPException):
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Those failures of an endpoint, for its OpenAPI description."""
-    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs")
+    content = {MEDIA_TYPE: {"schema": {"$ref": REFERENCE.format(model="Problem")}}}
     return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": schema}},
-        }
+        status: {"description": HTTPStatus(status).phrase, "content": content}
         for status in statuses
     }
 
 
 def install(app: FastAPI) -> None:
-    """Answer every failure of the app with a Problem."""
+    """Answer every failure of the app with a Problem, and describe it so."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if not app.openapi_schema:
+            _describe_problems(describe())
+        return app.openapi_schema
+
+    app.openapi = openapi
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> JSONResponse:
@@ -105,6 +111,18 @@ def install(app: FastAPI) -> None:
     def unexpected(request: Request, error: Exception) -> JSONResponse:
         # The server logs the traceback; it is none of the client's business.
         return ProblemError(500, "Something unexpected went wrong here.").response()
+
+
+def _describe_problems(document: dict[str, Any]) -> None:
+    """Add the Problem, and take out FastAPI's own 422: no answer here looks like that."""
+    schemas = document["components"]["schemas"]
+    schemas |= models_json_schema([(Problem, "validation")], ref_template=REFERENCE)[1]["$defs"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                del operation["responses"]["422"]
 
 
 def _as_problem(request: Request, error: HTTPException) -> ProblemError:

@@ -54,7 +54,9 @@ class Table:
     def recover(self) -> list[str]:
         """Call a job that was running interrupted; return those that waited, oldest first."""
         self._run("UPDATE jobs SET state = 'interrupted' WHERE state = 'running'")
-        return [id for (id,) in self._run("SELECT id FROM jobs WHERE state = 'queued' ORDER BY rowid")]
+        return [
+            id for (id,) in self._run("SELECT id FROM jobs WHERE state = 'queued' ORDER BY rowid")
+        ]
 
     def _run(self, statement: str, *values: str) -> list[tuple]:
         with closing(sqlite3.connect(self.path)) as table, table:

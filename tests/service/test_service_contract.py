@@ -106,6 +106,19 @@ def test_openapi_documents_every_call_of_the_contract(loaded):
     }
 
 
+def test_openapi_describes_every_failure_as_a_problem(loaded):
+    text = loaded.client.get("openapi.json").text
+    document = loaded.client.get("openapi.json").json()
+    for name in re.findall(r'"\$ref": ?"#/components/schemas/([^"]+)"', text):
+        assert name in document["components"]["schemas"]
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            assert {"421", "503"} <= set(operation["responses"])
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(response["content"]) == ["application/problem+json"]
+
+
 # ----------------------------------------------------------------------------- adding items
 
 

@@ -1,0 +1,25 @@
+"""The smallest service: what chapter 09 shows of it must be so."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app_snippets import hello
+from workshop import launch
+
+
+@pytest.fixture(scope="module")
+def client():
+    with launch(hello.app) as service, httpx.Client(base_url=service.url) as client:
+        yield client
+
+
+def test_it_greets_by_name(client):
+    assert client.get("/").json() == {"message": "Hello, world!"}
+    assert client.get("/", params={"name": "Ada"}).json() == {"message": "Hello, Ada!"}
+
+
+def test_it_is_ten_lines(client):
+    code = [line for line in Path(hello.__file__).read_text().splitlines() if line.strip()]
+    assert len(code) <= 10
