@@ -4,21 +4,23 @@ Each step leaves a screenshot in artifacts/.
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import nbformat
 import pytest
 from browser import browser, page, screenshot  # noqa: F401
+from nbformat import NotebookNode
 from playwright.sync_api import Locator, Page, expect
 
-from workshop.paths import DATA, ROOT
+from workshop import datasets
+from workshop.paths import ROOT
 
 TOKEN = "a-token-for-the-test"
 CELL_SECONDS = 120  # no cell takes that long, on any machine that can run the course
@@ -64,36 +66,37 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 class Notebook:
     """A notebook that is open in JupyterLab, run with the keyboard."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, title: str) -> None:
         self.page = page
         self.panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
-        self.idle = self.panel.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-        expect(self.idle).to_be_visible(timeout=60_000)
-        self.panel.locator(".jp-Cell").first.click()
+        expect(self.panel.get_by_role("heading", name=title)).to_be_visible(timeout=60_000)
+        idle = self.panel.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+        expect(idle).to_be_visible(timeout=60_000)
+        self.cell(0).click()
         page.keyboard.press("Escape")
 
-    def run_cell(self) -> None:
+    def run(self, index: int, cell: NotebookNode) -> None:
         """Shift + Enter, as the chapter tells the learner, and wait."""
         self.page.keyboard.press("Shift+Enter")
-        self.page.wait_for_timeout(50)
-        expect(self.idle).to_be_visible(timeout=CELL_SECONDS * 1000)
+        if cell.cell_type == "code":
+            prompt = self.cell(index).locator(".jp-InputPrompt")
+            expect(prompt).to_have_text(re.compile(r"\[\d+\]"), timeout=CELL_SECONDS * 1000)
 
     def cell(self, index: int) -> Locator:
         return self.panel.locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
 
 
-def cells_of(name: str) -> list:
+def cells_of(name: str) -> list[NotebookNode]:
     return nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
 
 
 def test_jupyterlab_opens_on_chapter_00_and_it_runs_from_top_to_bottom(lab: str, page: Page):
     page.goto(f"{lab}/?token={TOKEN}")
-    notebook = Notebook(page)
-    expect(notebook.panel.get_by_role("heading", name="00 · Start here")).to_be_visible()
+    notebook = Notebook(page, "00 · Start here")
     screenshot(page, "lab-00-1-open")
 
     for index, cell in enumerate(cells_of("00_start_here")):
-        notebook.run_cell()
+        notebook.run(index, cell)
         if cell.cell_type != "code":
             continue
         shown = notebook.cell(index)
@@ -111,13 +114,13 @@ def test_jupyterlab_opens_on_chapter_00_and_it_runs_from_top_to_bottom(lab: str,
 
 
 def test_chapter_09_launches_the_service_and_its_page_finds_photos(lab: str, page: Page):
-    page.goto(f"{lab}/lab/tree/notebooks/09_launch.ipynb?token={TOKEN}")
-    notebook = Notebook(page)
+    page.goto(f"{lab}/lab/tree/notebooks/09_launch.ipynb?reset&token={TOKEN}")
+    notebook = Notebook(page, "09 · Launch a service from a cell")
     cells = cells_of("09_launch")
     launched = next(i for i, cell in enumerate(cells) if "launch(pictures" in cell.source)
     loaded = next(i for i, cell in enumerate(cells) if "watch(loading)" in cell.source)
-    for _ in range(loaded + 1):
-        notebook.run_cell()
+    for index, cell in enumerate(cells[: loaded + 1]):
+        notebook.run(index, cell)
     expect(notebook.cell(loaded)).to_contain_text("202")
 
     service = notebook.cell(launched).frame_locator("iframe")
@@ -128,8 +131,8 @@ def test_chapter_09_launches_the_service_and_its_page_finds_photos(lab: str, pag
     expect(service.get_by_role("listitem").first).to_contain_text("guitar", ignore_case=True)
     screenshot(page, "lab-09-1-words")
 
-    tiger = next(Path(DATA / "images").glob("*sumatran-tiger*.webp"))
-    service.locator("input[type=file]").first.set_input_files(tiger)
+    tiger = next(p.path for p in datasets.photos() if p.name == "Tiger")
+    service.locator("#photo").set_input_files(tiger)
     expect(service.get_by_role("heading", name="like this one")).to_be_visible()
     expect(service.get_by_role("listitem").first).to_contain_text("tiger", ignore_case=True)
     screenshot(page, "lab-09-2-by-photo")
