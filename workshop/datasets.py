@@ -1,17 +1,21 @@
-"""The data that the course ships: 430 small pictures with names, categories and credits."""
+"""The data that the course ships: 430 small pictures, and the vectors of some 12,000 docstrings."""
 
 import csv
 import hashlib
+import io
+import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from workshop.errors import WorkshopError
 from workshop.paths import DATA
 
 IMAGES = DATA / "images"
+VECTORS = DATA / "vectors"
 
 
 @dataclass(frozen=True)
@@ -86,3 +90,30 @@ def _load(folder: Path) -> tuple[Photo, ...]:
         shown = ", ".join(problems[:5]) + (", …" if len(problems) > 5 else "")
         raise WorkshopError(f"{len(problems)} of the photo set's files: {shown}. {mend}")
     return tuple(found)
+
+
+def docstrings() -> tuple[list[str], np.ndarray]:
+    """Embeddings of docstrings of NumPy, SciPy, pandas and other packages, made beforehand.
+
+    Returns
+    names    (n,) what each docstring describes, sorted, such as "scipy.signal.savgol_filter"
+    vectors  (n, 384) float32, L2-normalised: `TextEncoder` on "name: description"
+
+    `data/vectors/docstrings.json` names the packages and their versions. The texts themselves are
+    not part of the course. Raises WorkshopError when a file is missing or altered.
+    """
+    mend = "Put the committed files back with: git checkout -- data/vectors"
+    try:
+        table = json.loads((VECTORS / "docstrings.json").read_text(encoding="utf-8"))
+        content = {}
+        for name, expected in table["files"].items():
+            content[name] = (VECTORS / name).read_bytes()
+            if hashlib.sha256(content[name]).hexdigest() != expected:
+                raise WorkshopError(f"{VECTORS / name} is altered. {mend}")
+        names = content["docstrings.txt"].decode("utf-8").splitlines()
+        stored = np.load(io.BytesIO(content["docstrings.npy"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WorkshopError(f"Cannot read {VECTORS} ({error}). {mend}") from error
+    vectors = stored.astype(np.float32)
+    # rounding to float16 left the lengths a little off 1
+    return names, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
