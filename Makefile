@@ -65,9 +65,11 @@ clean: ## remove what was installed and made; a learner's .workshop stays
 setup-test:
 	@$(COURSE) setup --test
 
-# torch and the original models: 4 GB that no learner needs
+# torch and the original models: 4 GB that no learner needs. pip and not uv: on some machines the
+# build of torch without CUDA is a file that only pip is told of.
 setup-author: setup-test
-	$(RUN) -m uv venv --quiet --allow-existing .venv-author
-	$(RUN) -m uv pip install --quiet --python $(AUTHOR) -r requirements-test.txt
-	$(RUN) -m uv pip install --quiet --python $(AUTHOR) --group author --group compare -c requirements.txt
-	$(RUN) -m uv pip install --quiet --python $(AUTHOR) --no-deps --no-build-isolation -e .
+	$(RUN) -m venv .venv-author
+	$(AUTHOR) -m pip install --quiet --upgrade pip
+	$(AUTHOR) -m pip install --quiet --require-hashes -r requirements-test.txt
+	$(AUTHOR) -m pip install --quiet --group author --group compare
+	$(AUTHOR) -m pip install --quiet --no-deps --no-build-isolation -e .

@@ -184,7 +184,7 @@ def reason(said: str) -> str:
             "The packages could not be fetched: the first set-up needs a network. "
             "Connect (or set HTTPS_PROXY) and run again; later starts need none."
         )
-    errors = [line for line in said.splitlines() if line.startswith("ERROR")] or ["no word"]
+    errors = [line for line in said.splitlines() if line.lower().startswith("error")] or ["no word"]
     return f"pip stopped with: {errors[-1]} (all it said: {VENV / 'setup.log'})"
 
 
