@@ -78,10 +78,10 @@ found = [photos[row] for row in best]
 plots.gallery([p.open() for p in found], [p.name for p in found])
 
 # %% [markdown]
-# Violins, guitars, drums: none of these words was in the query, and no name was read. The names under
-# the pictures are there for you to judge by. What found them is one multiplication: the closer a
-# picture's vector is to that of your words, the larger its score. Where vectors come from, why this
-# works and where it fails is the subject of the next chapters.
+# Violins, guitars, drums: none of these words was in the query, and no name was read; the names under
+# the pictures are there for you to judge by. And a cement mixer. What found them is one multiplication:
+# the closer a picture's vector is to that of your words, the larger its score. Where vectors come from,
+# why this works and where it fails is the subject of the next chapters.
 
 # %% [markdown]
 # ## How exercises work
