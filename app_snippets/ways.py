@@ -1,11 +1,14 @@
 """Six ways to run a load that takes time: which of them still know of it after a kill?
 
-`uvicorn app_snippets.ways:app`. Chapter 08 kills it and starts it again.
+`uvicorn app_snippets.ways:app`. Chapter 08 runs it as `python -m app_snippets.ways`, kills it and starts
+it again.
 """
 
 import asyncio
+import os
 import queue
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -13,6 +16,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from uuid import uuid4
 
+import uvicorn
 from fastapi import BackgroundTasks, FastAPI, HTTPException
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -146,3 +150,13 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 app = create_app(Settings())
+
+
+def _end_with_the_parent() -> None:
+    sys.stdin.read()  # returns when the other end of the pipe closes, however the parent ended
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    uvicorn.run(app, port=0, access_log=False)
