@@ -287,7 +287,11 @@ def _listen(port: int) -> socket.socket:
     if not 0 <= port <= 65535:
         raise WorkshopError(f"There is no port {port}. Leave `port` out to get a free one.")
     try:
-        return socket.create_server(("127.0.0.1", port))
+        sock = socket.create_server(("127.0.0.1", port))
+        # asyncio does so only for sockets that it opened itself. Without it the second write of an
+        # answer, its body, waits 40 ms on a connection that is used again (Nagle's algorithm).
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
     except OSError as error:
         holder = next((f" by {s.name}" for s in _running.values() if s.port == port), "")
         problem = "needs an administrator" if isinstance(error, PermissionError) else "is taken"
