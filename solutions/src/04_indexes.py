@@ -84,8 +84,7 @@ asked = np.arange(len(names)) % 20 == 3
 queries, base = vectors[asked], vectors[~asked]
 ours, theirs = package[~asked], package[asked]
 truth = np.argsort(-(queries @ base.T), axis=1)[:, :10]
-print("queries", queries.shape, "rows", base.shape, "truth", truth.shape)
-print(f"{base.size:,} multiplications for each query")
+print(f"{len(queries)} queries, {len(base):,} rows: {base.size:,} multiplications a query")
 
 
 def ms(search, queries, **how):  # median of one query at a time, for later
@@ -147,24 +146,23 @@ for ax, nprobe in zip(axes, (1, 2, 4), strict=True):
     read = np.isin(cell, probed[:nprobe])
     for part, colour in ((~read, "#cccccc"), (read, plots.COLOURS[0])):
         ax.add_collection(LineCollection(np.stack([points, centres[cell]], 1)[part], colors=colour))
-    hit = read[near]
-    ax.scatter(*points[near].T, c=np.where(hit, plots.QUERY, "white"), edgecolors=plots.QUERY)
-    ax.plot(*centres.T, "ks", markersize=4)
-    ax.plot(*star, "k*", markersize=12)
-    ax.set(title=f"nprobe {nprobe}: {read.sum()} rows read, {hit.sum()} of 10")
-    ax.set_axis_off()
+    look = np.where(read[near], plots.QUERY, "white")
+    ax.scatter(*points[near].T, c=look, edgecolors=plots.QUERY)
+    ax.plot(*centres.T, "ks", *star, "k*", markersize=6)
+    title = f"nprobe {nprobe}: {read.sum()} rows read, {read[near].sum()} of 10"
+    ax.set(title=title, frame_on=False, xticks=[], yticks=[])
 
 # %% [markdown]
-# Blue spokes were read, filled dots found. Four neighbours were in the star's own cell. The others were
-# as close, across a border: that is all the recall IVF ever loses. Each further cell costs more reading.
+# Blue was read, filled dots found. Four neighbours share the star's cell; the rest lie across a border.
+# That is all that IVF ever loses.
 #
 # ## HNSW: walk to the answer
 #
-# A *navigable small world* links each point to a few near ones. A search looks at all links of where it
-# stands, steps to the closest, and stops when none is closer. *Hierarchical*: a few points on top for long
-# strides, all of them at the bottom.
+# A *navigable small world* links points to near ones. A search steps to the closest of all that its
+# point links to, until none is closer. *Hierarchical*: few points on top for long strides, all at the
+# bottom.
 #
-# **Predict before you run:** of 400 points, how many will a search look at?
+# **Predict before you run:** how many of 400 will it look at?
 
 
 # %%
@@ -185,32 +183,28 @@ def walk(links, query, path, seen):
 
 # %%
 star, path, looked = np.array([0.76, 0.78]), [0], set()
+near = far(star, points).argmin()
 axes = plt.figure(figsize=(9, 3.1)).subplots(1, 3)
 for ax, size in zip(axes, (12, 70, 400), strict=True):
-    links = link(points[:size], M=3)
-    path = walk(links, star, path[-1:], seen := set())
+    path = walk(links := link(points[:size], M=3), star, path[-1:], seen := set())
     edges = [points[[a, b]] for a in range(size) for b in links[a]]
     ax.add_collection(LineCollection(edges, colors="#dddddd", linewidths=0.6))
-    for rows, look in ((range(size), "#888888"), (list(seen), plots.COLOURS[0])):
-        ax.scatter(*points[rows].T, s=9, color=look, zorder=2)
-    ax.plot(*points[path].T, "o-", color=plots.QUERY, markersize=5)
-    ax.plot(*star, "k*", *points[far(star, points).argmin()], "kX", markersize=9)
-    ax.set(title=f"layer of {size}: {len(seen)} looked at")
-    ax.set_axis_off()
+    ax.plot(*points[:size].T, "k.", *points[list(seen)].T, "C0o", markersize=4)
+    ax.plot(*points[path].T, "C3o-", *star, "k*", *points[near].T, "kX", markersize=7)
+    ax.set(title=f"layer of {size}: {len(seen)} looked at", frame_on=False, xticks=[], yticks=[])
     looked |= seen
-print(f"{len(looked)} of 400 looked at; nearest found: {path[-1] == far(star, points).argmin()}")
+print(f"{len(looked)} of 400 looked at; nearest found: {path[-1] == near}")
 
 # %% [markdown]
-# Few were looked at, and the walk ended next door to the nearest, the cross: a *dead end*, closer than all
-# its neighbours. So real HNSW keeps the best `ef` candidates open, not one. It also caps the links of a
-# point, and prefers links in different directions (Malkov and Yashunin, 2016).
+# Few. But the walk missed the cross, the nearest: it ended closer than all its neighbours, a *dead end*.
+# Real HNSW keeps the best `ef` candidates open, not one, and chooses links in different directions (Malkov
+# and Yashunin, 2016).
 #
-# ## Scalar quantisation: smaller numbers
+# ## Scalar quantisation
 #
-# Reading fewer rows is one way. Reading fewer *bytes* is the other: round each number to one of a few
-# steps, and store the number of the step.
+# Read fewer rows, or fewer *bytes*: round each number to one of a few steps.
 #
-# **Predict before you run:** exact search on rounded rows. How many bits until recall@10 falls below 0.9?
+# **Predict before you run:** exact search on rounded rows. With how many bits does recall fall below 0.9?
 
 # %%
 low, high = base.min(), base.max()
@@ -224,15 +218,14 @@ for b in bits:
 plots.curve(bits, {"exact search": recalls}, xlabel="bits a number", ylabel="recall@10")
 
 # %% [markdown]
-# Eight bits cost almost nothing, which is why `SQ8` is in every library: a quarter of the memory. Even two
-# bits find most neighbours. What counts is not how exact a number is but whether the *order* survives, and
-# 384 small errors mostly cancel.
+# Eight bits cost almost nothing: 384 small errors mostly cancel. One bit, the sign, does as well as two:
+# extremes set the range, and nearly all numbers share the two middle steps.
 #
 # ### ✍️ Your turn 4.2 · 7 min: eight bits a number
 #
-# `quantise(vectors)` returns `codes` (uint8, same shape), and `low` and `step`, shape `(d,)`: each
-# dimension's range becomes 0 to 255. `restore(codes, low, step)` goes back, at most half a step off. A
-# dimension without range comes back as it was.
+# `quantise(vectors)` returns `codes` (uint8, same shape), `low` and `step`, shape `(d,)`: each dimension's
+# range becomes 0 to 255. `restore(codes, low, step)` goes back, at most half a step off; constant
+# dimensions too.
 
 
 # %%
@@ -276,7 +269,7 @@ for kind, recipe in recipes.items():
 
 # %% [markdown]
 # FLAT is the vectors and nothing else: 384 × 4 bytes. Cells cost next to nothing. The graph's links cost
-# about 145 bytes a row, whatever the dimension: much for short vectors, little for ours.
+# about 144 bytes a row, whatever the dimension: much for short vectors, little for ours.
 #
 # **Predict before you run:** one of 128 cells holds one row in 128, on average. What share of the
 # neighbours is in it?
@@ -293,10 +286,11 @@ for kind, index in built.items():
         speed, mb = ms(index.search, queries, k=10), size[kind] * len(base) / 1e6
         runs.append(dict(name=f"{kind} {knob}", recall=recall(found, truth), ms=speed, MB=mb))
         print(f"{runs[-1]['name']:12}  recall {runs[-1]['recall']:.2f}")
+best = [r for r in runs if not any(o["recall"] > r["recall"] and o["ms"] < r["ms"] for o in runs)]
 
 # %% [markdown]
 # One cell in 128 holds 73 of 100 neighbours, because real vectors come in groups. The last few are dear:
-# from 0.97 to 0.99 doubles the reading. `IVF_SQ8` loses a hundredth at most. HNSW with the fewest
+# from 0.97 to 0.99 doubles the reading. `IVF_SQ8` loses nothing that two decimals show. HNSW with the fewest
 # candidates starts at 0.96.
 #
 # Recall alone is half a result. The other half is time: one thread, one query after another.
@@ -308,25 +302,22 @@ for kind, colour, marker in zip(built, plots.COLOURS, plots.MARKERS, strict=Fals
     curve.semilogy(*np.transpose(own), marker=marker, color=colour, label=kind, linewidth=1)
     build.bar(kind, seconds[kind], color=colour)
     memory.bar(kind, size[kind] * len(base) / 1e6, color=colour)
-best = [r for r in runs if not any(o["recall"] > r["recall"] and o["ms"] < r["ms"] for o in runs)]
 front = sorted((run["recall"], 1000 / run["ms"]) for run in best)
 curve.plot(*np.transpose(front), color="black", linewidth=7, alpha=0.15, label="Pareto front")
 curve.set(xlabel="recall@10", ylabel="queries a second", title="Up and to the right is better")
 curve.legend(loc="lower left")
-for ax, title in ((build, "build, s"), (memory, "memory, MB")):
-    ax.set_title(title)
-    ax.tick_params(axis="x", rotation=90)
+build.set(title="build, s", xticks=[])
+memory.set(title="memory, MB", xticks=[])
 
 # %% [markdown]
-# A point is on the *Pareto front* if no other has more recall *and* more speed: only these are worth
-# choosing. Here it is mostly HNSW, which paid beforehand: its bar on the right is the tallest. `IVF_SQ8`
-# is the only one that is small.
+# On the *Pareto front* no other point has more recall *and* more speed. Here it is mostly HNSW, which
+# paid beforehand: see both bars. Only `IVF_SQ8` is small.
 #
 # ### ✍️ Your turn 4.3 · 6 min: choose by numbers
 #
-# `choose(runs, recall, megabytes)` returns the fastest run with at least that recall in at most that
-# memory, or None. A run is a dict with `name`, `recall`, `ms`, `MB`. Your function then fills a decision
-# table from your own runs, memory scaled to the rows and dimensions asked for.
+# `choose(runs, recall, megabytes)`: the fastest run with at least that recall in at most that memory, or
+# None. A run is a dict with `name`, `recall`, `ms`, `MB`. Your function then fills a decision table from
+# your runs, memory scaled to rows and dimensions.
 
 
 # %%
@@ -356,8 +347,8 @@ for rows, d, gb, least in (
 # %% [markdown]
 # Memory decides first, then recall. Where none fits: more machines, shorter codes, or an index on disk.
 #
-# What this table cannot know is how time grows. FLAT reads all n rows, IVF a share of `nprobe / nlist`,
-# HNSW roughly log n. Measure at your own n before you sign.
+# What this table cannot know is how time grows: FLAT reads n rows, IVF a share `nprobe / nlist` of them,
+# HNSW roughly log n. Measure at your own n: `make bench-index` does.
 #
 # ## The same index inside Milvus
 #
@@ -399,8 +390,7 @@ print(f"nprobe=1: recall {recall(found, truth[:100]):.2f}")
 # A perfect score, from one cell of 128? faiss found 0.73 with the same index.
 #
 # `Finished`, says Milvus Lite, and nothing waits. But our rows lie in a growing segment, where every search
-# compares them all, and `describe_index` does not tell. Whoever measures now writes down a flattering 1.00,
-# and times that belong to no index.
+# compares them all. Whoever measures now writes down a flattering 1.00, and times that belong to no index.
 
 # %%
 wait_for_index(client, "ivf")
@@ -411,13 +401,13 @@ for nprobe in (1, 2, 4, 8, 16):
     print(f"nprobe {nprobe:2}: Milvus {inside:.2f}, faiss {outside:.2f}")
 
 # %% [markdown]
-# `wait_for_index` flushes, waits and loads: now it is the same curve. Remember the sign: a recall that does
-# not depend on `nprobe` or `ef` was not measured on the index.
+# Now it is the same curve. Remember the sign: a recall that does not depend on `nprobe` or `ef` was not
+# measured on the index. (A server may use its old segments for some seconds more: run the cell again.)
 #
 # ## Why Lite shows an index in recall, and little of it in time
 #
-# **Predict before you run:** the same FLAT and the same HNSW at three sizes, in faiss and in Milvus Lite.
-# Which of the four lines will be flattest?
+# **Predict before you run:** the same two indexes at three sizes, in faiss and in Milvus Lite. Which of the
+# four lines is flattest?
 
 # %%
 sizes, uri = [1000, 3500, len(base)], os.environ.pop("MILVUS_URI", "")
@@ -425,8 +415,7 @@ places = {"Milvus Lite": connect("04_sizes")}
 if uri:
     os.environ["MILVUS_URI"] = uri
     places["Milvus server"] = connect("04_sizes")
-else:
-    print("MILVUS_URI is not set: no server to measure, two places instead of three")
+print(*places, "" if uri else "(no server: MILVUS_URI is not set)")
 graph = {"params": {"M": 16, "efConstruction": 100}}
 for client in places.values():
     for rows in sizes:
@@ -450,46 +439,39 @@ for rows in sizes:
 plots.curve(sizes, lines, xlabel="rows", ylabel="one query, ms", log="xy")
 
 # %% [markdown]
-# In faiss, HNSW hardly notices the rows. In Lite its line climbs too, far above: before any index is asked,
-# Lite walks over all rows in Python to see which were deleted, replaced or filtered out. The graph saves
-# the arithmetic, not the walk.
-#
-# So trust Lite for recall, and take times from faiss or a server. With `MILVUS_URI` set, this cell
-# draws the server too.
+# In faiss, HNSW hardly notices the rows. In Lite it climbs too: before any index is asked, Lite walks over
+# all rows in Python, to see which were deleted or filtered out. Trust Lite for recall; take times from
+# faiss, or from a server (with `MILVUS_URI` it is drawn too).
 #
 # ## Filters
 #
-# **Predict before you run:** only functions of one package may be found. Will ten come back? Does it
-# matter whether the query comes from that package?
+# **Predict before you run:** only one package may be found. Will ten hits come back, for queries of its
+# *own* and of *other* packages?
 
 # %%
+print("                 filter  rows  index  queries  recall  hits")
 for place, client in places.items():
     for kind in ("pandas", "scipy", "h5py"):
         passes, rule = ours == kind, f'package == "{kind}"'
         order = np.argsort(np.where(passes, -(queries @ base.T), 2), axis=1)[:, :10]
-        print(f"{place}, {rule}: {passes.mean():.2f} of the rows")
         for index in ("hnsw", "flat"):
-            start = time.perf_counter()
-            found = search(client, f"{index}_{len(base)}", queries, rule, ef=64)
-            print(f"  {index} {(time.perf_counter() - start) / len(queries) * 1000:.2f} ms a query")
+            find = partial(search, client, f"{index}_{len(base)}", rule=rule, ef=64)
             for who, some in (("own", theirs == kind), ("other", theirs != kind)):
-                hits = (found[some] >= 0).sum(axis=1).mean()
-                print(
-                    f"    {who:6}queries: recall {recall(found[some], order[some]):.2f}, {hits:.1f} hits"
-                )
+                found = find(queries[some])
+                right, hits = recall(found, order[some]), (found >= 0).sum(axis=1).mean()
+                said = f"{place:15}{kind:>8}{passes.mean():6.2f}  {index}   {who:7}{right:8.2f}{hits:6.1f}"
+                print(f"{said}   {ms(find, queries[some][:20]):.1f} ms")
 
 # %% [markdown]
-# Queries from the package itself lose nothing: their neighbours pass. For the others HNSW keeps its 64
-# candidates, few of them pass, and three hits come back where ten were wanted. No error, no warning.
-# FLAT reads exactly the rows that pass. For rare values, prefer it, or a partition each; otherwise
-# raise `ef`, and count your hits.
+# Own queries lose nothing. Of others' 64 candidates few pass: three hits for h5py, and no warning. FLAT reads
+# just what passes, about as fast. Rare values want that; others a larger `ef`.
 #
 # ### ✍️ Your turn 4.4 · 10 min: break it, fix it: the parameters that never arrived
 #
-# Below we ask for 4 cells. Probing all 4 must find everything, and does not.
+# We ask for 4 cells. Probing all 4 must find everything. It does not.
 #
-# Write `create_index(client, collection, kind, params)` for field `vector` and COSINE: `params` arrive,
-# `describe_index` proves it, and what is there is returned. If it is not what was asked: ValueError.
+# Write `create_index(client, collection, kind, params)` for `vector` and COSINE: `params` arrive.
+# Return what `describe_index` shows; if it differs, raise ValueError.
 
 
 # %%
@@ -517,11 +499,11 @@ check("4.4", create_index)
 # %% [markdown]
 # ## What we saw
 #
-# An index reads less, and misses some: how much, only your own curve says. A number measured before the
-# index exists, or with parameters that never arrived, looks better than the truth.
+# An index reads less and misses some: how much, your own curve says, if the index exists and its
+# parameters arrived.
 #
-# **Recall:** Why does IVF lose neighbours? What does a recall of 1.00 straight after an insert measure?
-# When does a filter empty the list of hits?
+# **Recall:** Why does IVF lose neighbours? What does recall straight after an insert measure? When does a
+# filter cost hits?
 #
 # **On your own data:** draw the curve with your vectors and your queries, then choose.
 #
