@@ -1,0 +1,446 @@
+"""Checks of chapter 07, types are the contract: every answer is a service, seen from outside."""
+
+import io
+import random
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import httpx
+import schemathesis
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from hypothesis import Phase, given, settings
+from PIL import Image
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from schemathesis.core.failures import FailureGroup
+
+from workshop.checks import Wrong, register
+from workshop.errors import WorkshopError
+from workshop.serve import launch
+
+
+def smallest_failure(operation: Any) -> str:
+    """Attack an operation of a schemathesis schema; "" if all its answers are as described.
+
+    Sends thirty requests that the description allows, the same ones each time. If an answer breaks
+    the description, returns the simplest such request and what was wrong with its answer.
+    """
+
+    def as_described(case: Any) -> None:
+        try:
+            case.call_and_validate(timeout=10)
+        except (
+            FailureGroup
+        ) as found:  # no Exception, so Hypothesis would not look for a smaller one
+            faults = ", ".join(sorted({fault.title for fault in found.exceptions}))
+            sent = f" {case.body}" if operation.body else ""
+            raise AssertionError(f"{case.formatted_path}{sent}: {faults}") from None
+
+    thirty = settings(
+        max_examples=30,
+        phases=(Phase.generate, Phase.shrink),
+        derandomize=True,
+        database=None,  # leaves no folder behind
+        deadline=None,
+    )
+    try:
+        thirty(given(operation.as_strategy())(as_described))()
+    except AssertionError as failure:
+        return str(failure)
+    return ""
+
+
+@contextmanager
+def _served(app: Any) -> Iterator[str]:
+    if not isinstance(app, FastAPI):
+        raise Wrong(f"a FastAPI app is wanted, not {type(app).__name__}: is there a `return app`?")
+    try:
+        with launch(app, "check 7") as service:
+            yield service.url
+    except WorkshopError as error:
+        raise Wrong(str(error)) from None
+
+
+def _send(method: str, url: str, **content: Any) -> httpx.Response:
+    # a connection each: a server closes the one on which it crashed
+    return httpx.request(method, url, timeout=10, trust_env=False, **content)
+
+
+# ------------------------------------------------------------------------------------------- 7.1
+
+
+def _no_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is blank")
+    return text
+
+
+class _Place(BaseModel):
+    city: str
+    floor: int = Field(0, ge=-5)
+
+
+class _Order(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: Annotated[str, AfterValidator(_no_blank)]
+    amount: int = Field(1, ge=1, le=9)
+    card: str = "none"
+    places: list[_Place] = []
+
+
+_FAULTY = [
+    ("?page=one", '{"name": "Ada", "amount": 50}', {"query.page", "body.amount"}),
+    ("", '{"amount": 3, "card": "s3same"}', {"body.name"}),
+    ("", '{"name": "Ada", "places": [{"city": "Ulm"}, {"floor": -9}]}',
+     {"body.places.1.city", "body.places.1.floor"}),
+    ("", '{"name": "  "}', {"body.name"}),
+    ("", '{"name": "Ada", "amount": NaN}', {"body.amount"}),
+    ("", '{"name": "Ada", "amount": 1e999}', {"body.amount"}),
+    ("", r'{"name": "Ada", "amount": "\ud800"}', {"body.amount"}),
+    ("", '{"name": "Ada"', {"body.13", "body.14"}),
+]  # fmt: skip
+
+
+@register(
+    "7.1",
+    "`@app.exception_handler(RequestValidationError)` above a function of `(request, error)`; what the "
+    "function returns is the answer.",
+    "`error.errors()` is the list you saw: `loc` is a tuple in which list positions are numbers, so "
+    '`".".join(map(str, e["loc"]))`; `msg` is the reason. Take nothing else from it.',
+    '`JSONResponse(problem, 422, media_type="application/problem+json")`, where `problem` is a dict of '
+    "the four members.",
+)
+def install(install: Callable) -> str:
+    """Problems that name each field, and repeat nothing."""
+    app = FastAPI()
+    install(app)
+
+    @app.post("/orders")
+    def order(order: _Order, page: int = 1) -> str:
+        return order.name
+
+    with _served(app) as url:
+        fine = _send("POST", f"{url}/orders", json={"name": "Ada"})
+        if fine.status_code != 200 or fine.json() != "Ada":
+            raise Wrong(f"a good request gets {fine.status_code} {fine.text[:100]}")
+        for query, body, fields in _FAULTY:
+            sent = {"content": body, "headers": {"Content-Type": "application/json"}}
+            _check_problem(_send("POST", f"{url}/orders{query}", **sent), query, body, fields)
+    return "each field is named, with a reason, and nothing is repeated"
+
+
+def _check_problem(answer: httpx.Response, query: str, body: str, fields: set[str]) -> None:
+    what = f"{query} {body}".strip()
+    if answer.status_code != 422:
+        raise Wrong(f"`{what}` gets a {answer.status_code}, not a 422")
+    if answer.headers.get("content-type", "").partition(";")[0] != "application/problem+json":
+        raise Wrong(
+            f"the media type is {answer.headers.get('content-type')}, not application/problem+json"
+        )
+    if "s3same" in answer.text:
+        raise Wrong("the answer repeats what was sent, a secret included")
+    problem = answer.json()
+    missing = [key for key in ("title", "status", "detail", "errors") if key not in problem]
+    if missing:
+        raise Wrong(f"the problem has no `{missing[0]}`")
+    if problem["status"] != 422:
+        raise Wrong(f"`status` in the body is {problem['status']!r}, the answer's own is 422")
+    if not (isinstance(problem["detail"], str) and problem["detail"].strip()):
+        raise Wrong("`detail` is a sentence for people: a text, and not an empty one")
+    errors = problem["errors"]
+    if not errors or any(set(fault) != {"field", "reason"} for fault in errors):
+        raise Wrong(f"each of `errors` has `field` and `reason` and nothing else, not {errors}")
+    if any(not isinstance(fault[key], str) for fault in errors for key in fault):
+        raise Wrong(f"`field` and `reason` are texts, not {errors[0]}")
+    named = {fault["field"] for fault in errors}
+    if body.endswith('"Ada"'):  # no JSON: the parser's own count says where
+        if len(named) != 1 or not next(iter(named)).startswith("body."):
+            raise Wrong(f"`{what}` is no JSON, and the field is {named}")
+    elif named != fields:
+        lost = sorted(fields - named)
+        raise Wrong(
+            f"`{what}` has {len(fields)} faults, `{lost[0]}` is not among the answer's "
+            f"{sorted(named)}"
+            if lost
+            else f"`{what}`: the fields are {sorted(fields)}, not {sorted(named)}"
+        )
+
+
+# ------------------------------------------------------------------------------------------- 7.2
+
+
+def _rows() -> list[SimpleNamespace]:
+    numbers = random.Random(7).sample(range(1000, 9999), 130)  # noqa: S311
+    return [
+        SimpleNamespace(id=f"p{n}", name=f"Photo {n}", path=f"/srv/secret/{n}") for n in numbers
+    ]
+
+
+@register(
+    "7.2",
+    'A class `Page(BaseModel, extra="forbid")` with two fields, and in the function '
+    "`page: Annotated[Page, Query()]`: FastAPI then reads it from the query.",
+    "`Field(10, ge=1, le=100)` for the limit. Python cuts a slice that reaches past the end, so an offset "
+    "that is too large is just an empty list.",
+    '`@app.get("/photos", responses=problems.documented(422))`, since `problems.install` changed '
+    "what a 422 looks like; and `-> list[PhotoOut]`.",
+    seconds=60,
+)
+def list_app(list_app: Callable) -> str:
+    """A page of photos, held against its own description."""
+    rows = _rows()
+    with _served(list_app(list(rows))) as url:
+        first = _send("GET", f"{url}/photos")
+        if first.status_code == 404:
+            raise Wrong("there is nothing at `GET /photos`")
+        if "secret" in first.text:
+            raise Wrong("the answer tells where the files are: let a `PhotoOut` go out, not a row")
+        for limit, offset in [(None, None), (1, None), (100, 0), (3, 2), (7, 127), (5, 500)]:
+            query = {k: v for k, v in [("limit", limit), ("offset", offset)] if v is not None}
+            answer = _send("GET", f"{url}/photos", params=query)
+            if answer.status_code != 200:
+                raise Wrong(f"{query} gets a {answer.status_code}: {answer.text[:150]}")
+            wanted = rows[offset or 0 :][: limit or 10]
+            if not isinstance(answer.json(), list):
+                raise Wrong(f"the answer is a list of photos, not {answer.text[:80]}")
+            got = [photo.get("id") for photo in answer.json()]
+            if got != [row.id for row in wanted]:
+                raise Wrong(
+                    f"{query or 'without a query'}: {len(wanted)} photos from number "
+                    f"{offset or 0} on are wanted, there came {len(got)}, or others"
+                )
+            for photo in answer.json():
+                if set(photo) != {"id", "name", "media"}:
+                    raise Wrong(f"a photo has id, name and media, not {sorted(photo)}")
+        for query in ("limit=0", "limit=101", "limit=ten", "offset=-1", "offset=x", "limt=5"):
+            answer = _send("GET", f"{url}/photos?{query}")
+            if answer.is_success:
+                raise Wrong(f"`?{query}` gets a {answer.status_code}, as if it were good")
+            if answer.status_code != 422:
+                raise Wrong(f"`?{query}` gets a {answer.status_code}, not a 422")
+        _holds_what_it_says(url)
+    return "it does what it says, and says what it does"
+
+
+def _holds_what_it_says(url: str) -> None:
+    responses = _send("GET", f"{url}/openapi.json").json()["paths"]["/photos"]["get"]["responses"]
+    for found in schemathesis.openapi.from_url(f"{url}/openapi.json").get_all_operations():
+        if failure := smallest_failure(found.ok()):
+            raise Wrong(f"Schemathesis sent {failure}")
+    if "application/problem+json" not in responses.get("422", {}).get("content", {}):
+        raise Wrong("the description does not say what a 422 looks like here")
+    schema = responses["200"]["content"]["application/json"]["schema"]
+    if schema.get("type") != "array" or "$ref" not in schema.get("items", {}):
+        raise Wrong("the description does not say what the answer holds: promise `list[PhotoOut]`")
+
+
+# ------------------------------------------------------------------------------------------- 7.3
+
+
+def _patched(folder: Path) -> FastAPI:
+    """As in the chapter, safe from being changed there."""
+    app = FastAPI()
+
+    @app.get("/photos/{id:path}")
+    def show(id: str) -> FileResponse:
+        return FileResponse(folder / id.replace("../", "").lstrip("/"))
+
+    return app
+
+
+@register(
+    "7.3",
+    'What is left of `name.replace("../", "")` when the name has `../` inside something else?',
+    "The cut is made once. Put a `../` in the middle of something, so that what stands around it becomes "
+    "a new `../` when it is gone.",
+    "`....//key.txt` becomes `../key.txt`. Write its slashes as `%2F`.",
+)
+def steal(steal: Callable) -> str:
+    """A way around a filter."""
+    for key in ("k-4711", "k-0815"):
+        with tempfile.TemporaryDirectory() as place:
+            (folder := Path(place, "album")).mkdir()
+            Path(place, "key.txt").write_text(key)
+            with _served(_patched(folder)) as url:
+                got = steal(url)
+        if isinstance(got, httpx.Response):
+            raise Wrong("`steal` returns the answer's text: `.text`")
+        if not isinstance(got, str) or got.strip() != key:
+            raise Wrong(f"that is not what is in `key.txt`: {str(got)[:80]!r}")
+    return "a filter that cuts can be made to build what it cuts out"
+
+
+# ------------------------------------------------------------------------------------------- 7.4
+
+_PAGE = b"<script>alert('hello')</script>"
+
+
+@cache
+def _png(size: tuple[int, int], colour: str, mode: str = "RGB") -> bytes:
+    Image.new(mode, size, colour).save(file := io.BytesIO(), "PNG")
+    return file.getvalue()
+
+
+@dataclass
+class _Album:
+    """A running album, its folder, and a file beside that folder."""
+
+    url: str
+    key: Path
+    inside: str = "buy milk"  # of that file
+
+    def add(self, name: str, content: bytes, kind: str = "image/png") -> httpx.Response:
+        return _send("POST", f"{self.url}/photos", files={"file": (name, content, kind)})
+
+    def get(self, address: str) -> httpx.Response:
+        return _send("GET", f"{self.url}/photos/{address}")
+
+    def kept(self, name: str, content: bytes, kind: str = "image/png") -> httpx.Response:
+        """Put a picture in, and get what came of it. Raises Wrong where that fails."""
+        answer = self.add(name, content, kind)
+        if answer.status_code != 201:
+            raise Wrong(f"a picture gets a {answer.status_code} {answer.text[:80]}")
+        try:
+            found = self.get(quote(str(answer.json()["id"]), safe=""))
+        except (KeyError, ValueError, TypeError):
+            raise Wrong(f"the answer has no `id`: {answer.text[:80]}") from None
+        if found.status_code != 200:
+            raise Wrong(f"it was taken in, and asked for it is a {found.status_code}")
+        return found
+
+    def colour(self, answer: httpx.Response) -> tuple[int, ...]:
+        """The middle of a picture that came back. Raises Wrong if it is none."""
+        kind = answer.headers.get("content-type", "")
+        try:
+            picture = Image.open(io.BytesIO(answer.content)).convert("RGB")
+        except OSError:
+            kind = ""
+        if not kind.startswith("image/"):
+            raise Wrong(f"what comes back is no picture, or is not called one: {kind}")
+        return picture.getpixel((picture.width // 2, picture.height // 2))
+
+    def reads(self, address: str) -> None:
+        answer = self.get(address)
+        if self.inside in answer.text:
+            raise Wrong("the text of a file outside the folder came back")
+        if answer.status_code >= 500 or answer.is_success:
+            raise Wrong(f"the answer is a {answer.status_code}")
+
+    def writes(self, name: str) -> None:
+        answer = self.add(name, _png((9, 9), "red"))
+        if self.key.read_bytes() != self.inside.encode():
+            raise Wrong("a file outside the folder was written over")
+        if answer.status_code >= 500:
+            raise Wrong(f"the answer is a {answer.status_code}")
+
+    def refuses(self, status: int, name: str, content: bytes, kind: str = "image/png") -> None:
+        answer = self.add(name, content, kind)
+        if answer.status_code != status:
+            raise Wrong(f"it gets a {answer.status_code}, not a {status}")
+
+
+def _comes_back(album: _Album) -> None:
+    red, _, blue = album.colour(album.kept("tiger.png", _png((40, 30), "red")))
+    if red < 200 or blue > 60:
+        raise Wrong("a red picture does not come back red")
+
+
+def _claims_nothing(album: _Album) -> None:
+    album.colour(album.kept("notes.txt", _png((9, 9), "red"), "text/plain"))
+
+
+def _unknown(album: _Album) -> None:
+    if (status := album.get("00000000-0000-4000-8000-000000000000").status_code) != 404:
+        raise Wrong(f"the answer is a {status}, not a 404")
+
+
+def _twins(album: _Album) -> None:
+    first = album.add("twin.png", _png((9, 9), "red"))
+    album.kept("twin.png", _png((9, 9), "blue"))
+    if not first.is_success:
+        raise Wrong(f"the first gets a {first.status_code}")
+    if album.colour(album.get(quote(str(first.json()["id"]), safe="")))[0] < 200:
+        raise Wrong("the second photo took the place of the first")
+
+
+def _passenger(album: _Album) -> None:
+    answer = album.kept("cat.html", _png((9, 9), "red") + _PAGE)
+    if _PAGE in answer.content:
+        raise Wrong(
+            "the page is handed out with the picture: save what was read, not what was sent"
+        )
+    album.colour(answer)
+
+
+_TRIALS: dict[str, Callable[[_Album], None]] = {
+    "a photo comes back": _comes_back,
+    "a photo called notes.txt, text/plain": _claims_nothing,
+    "a photo with a long name": lambda a: a.colour(a.kept("x" * 300 + ".png", _png((9, 9), "red"))),
+    "an unknown photo is a 404": _unknown,
+    "read ..%2Fkey.txt": lambda a: a.reads("..%2Fkey.txt"),
+    "read ....%2F%2Fkey.txt": lambda a: a.reads("....%2F%2Fkey.txt"),
+    "read by the whole path": lambda a: a.reads(quote(str(a.key), safe="")),
+    "read the folder itself": lambda a: a.reads("%2E"),
+    "read a zero byte": lambda a: a.reads("%00"),
+    "write ../key.txt": lambda a: a.writes("../key.txt"),
+    "write ....//key.txt": lambda a: a.writes("....//key.txt"),
+    "write by the whole path": lambda a: a.writes(str(a.key)),
+    "two photos of one name": _twins,
+    "a page that says image/png": lambda a: a.refuses(415, "cat.html", _PAGE),
+    "a text called cat.webp": lambda a: a.refuses(415, "cat.webp", b"buy milk", "image/webp"),
+    "a page at the end of a photo": _passenger,
+    "64 million pixels in 8 kB": lambda a: a.refuses(
+        415, "x.png", _png((8000, 8000), "black", "1")
+    ),
+    "more than 1 MB": lambda a: a.refuses(413, "large.png", bytes(1_500_000)),
+}
+
+
+def attack_album(make_album: Callable[[Path], FastAPI]) -> dict[str, str]:
+    """Use and attack an album of photos as a stranger would; what was tried -> what went wrong, or "".
+
+    make_album  gets an empty folder and returns the app, with `POST /photos` and `GET /photos/{id}`
+    """
+    outcome = {}
+    with tempfile.TemporaryDirectory() as place:
+        (folder := Path(place, "album")).mkdir()
+        key = Path(place, "key.txt")
+        with _served(make_album(folder)) as url:
+            for what, trial in _TRIALS.items():
+                key.write_text(_Album.inside)
+                try:
+                    trial(_Album(url, key))
+                    outcome[what] = ""
+                except Wrong as mistake:
+                    outcome[what] = str(mistake)
+                except httpx.TransportError as error:
+                    outcome[what] = f"there is no answer ({error})"
+    return outcome
+
+
+@register(
+    "7.4",
+    "In `add`: `picture = load_image(file.file.read())` between `try` and `except ImageError`, and there "
+    "`raise HTTPException(415, ...)`.",
+    '`picture.save(folder / id)` with `id = f"{uuid4()}.webp"`. The name that came with the file is used '
+    "nowhere.",
+    '`app.mount("/photos", StaticFiles(directory=folder))` after the endpoint: it looks for a name in the '
+    "folder, checks that it stays there, and answers 404 otherwise.",
+    seconds=60,
+)
+def album_app(album_app: Callable) -> str:
+    """An album that trusts no name and no claim."""
+    outcome = attack_album(album_app)
+    failed = {what: why for what, why in outcome.items() if why}
+    if failed:
+        what, why = next(iter(failed.items()))
+        more = f" ({len(failed) - 1} more of {len(outcome)} fail)" if len(failed) > 1 else ""
+        raise Wrong(f"{what}: {why}{more}")
+    return f"{len(outcome)} trials, honest ones and attacks, and it holds"
