@@ -507,5 +507,5 @@ check("4.4", create_index)
 #
 # **On your own data:** draw the curve with your vectors and your queries, then choose.
 #
-# **Next:** [09 · Launch a service from a cell](09_launch.ipynb) ·
+# **Next:** [05 · Pipelines with Towhee](05_towhee.ipynb) ·
 # **Before:** [03 · A first collection in Milvus](03_milvus.ipynb)

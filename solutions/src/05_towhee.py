@@ -209,7 +209,7 @@ for name in trace.nodes:
 # The third line is to blame. Among the *names*, "Black cat" is nearest to the words, at 0.61; names know
 # nothing of stripes, and from there on every step did its work.
 #
-# And the time? The *profiler* counts seconds by node. Which step is worth making faster?
+# And the time? The *profiler* counts seconds by node. Which step would you make faster?
 
 # %% tags=["nbval-ignore-output"]
 hop.debug("a big striped cat", profiler=True).profiler.show()
@@ -328,7 +328,7 @@ print(many(eight).size, "run, texts handed over:", handed)
 # %% [markdown]
 # `batch` starts eight runs on a pool of threads, each with one text. What a model calls a batch is a window.
 #
-# The examples of Towhee derive their operators from `PyOperator`; ours derive from nothing.
+# Towhee has a base class for operators, `PyOperator`. Ours above did without it.
 #
 # **Predict before you run:** how often is each kind made, for a batch of eight?
 
@@ -396,8 +396,8 @@ compare(
 )
 
 # %% [markdown]
-# Nearer to a third than to the whole: while the third step waits for one item, the second waits for the next, and
-# the first for the one after. That is what a pipeline is for.
+# Nearer to a third than to the whole: while the third step waits for one item, the second waits for the
+# next, and the first for the one after. That is what a pipeline is for.
 #
 # ## When something breaks
 #
@@ -417,8 +417,8 @@ except RuntimeError as error:
     print(str(error).splitlines()[0])
 
 # %% [markdown]
-# None: one bad item ends the run, and what an earlier window inserted stays. `half-1` is the function and
-# its place, counted from 0.
+# None: one bad item ends the run, and nothing takes back what an earlier window has inserted. `half-1` is
+# the function and its place, counted from 0.
 #
 # ## What needs the network
 #

@@ -164,7 +164,7 @@ def install(install):
         if len(made) > 1:
             raise Wrong(f"a batch of {len(texts)} texts made {len(made)} operators, each a model")
         _refuses(pipeline, "all-mpnet-base-v2")
-    return "the hub's name, our model, and one of it"
+    return "the hub's name, our model, one of it: call `install()`, and `from_hub.output` works"
 
 
 def _count(operator: type) -> list[bool]:
