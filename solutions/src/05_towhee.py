@@ -494,4 +494,5 @@ check("5.3", install)
 #
 # **On your own data:** find the cuts in a video of yours.
 #
-# **Next:** [09 · Launch a service from a cell](09_launch.ipynb), where a search gets an address.
+# **Next:** [09 · Launch a service from a cell](09_launch.ipynb) ·
+# **Before:** [04 · Indexes: recall against speed](04_indexes.ipynb)
