@@ -112,7 +112,27 @@ def feed(picture, fit="pad", colour="rgb", scale="right", layout="transpose", ki
 
 
 def wrong(**mistakes):
-    return lambda picture: feed(picture, **mistakes)
+    return lambda picture: feed(on_white(picture), **mistakes)
+
+
+def on_white(picture):
+    picture = picture.convert("RGBA")
+    white = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(white, picture).convert("RGB")
+
+
+def pasted_without_mask(picture):
+    white = Image.new("RGB", picture.size, "white")
+    white.paste(picture)
+    return feed(white)
+
+
+def all_or_nothing(picture):
+    if picture.mode != "RGBA":
+        return feed(picture.convert("RGB"))
+    white = Image.new("RGB", picture.size, "white")
+    white.paste(picture, mask=picture.getchannel("A").point(lambda a: 255 * (a > 200)))
+    return feed(white)
 
 
 # ------------------------------------------------------------------------------------------- 2.4
@@ -183,8 +203,12 @@ WRONG = {
         (wrong(kind=np.float64), "float32 only"),
         (wrong(fit="stretch", colour="bgr", scale="unit", layout="reshape"), "4 mistakes are left"),
         (wrong(colour="bgr", scale="unit"), "2 mistakes are left: red and blue"),
-        (lambda picture: feed(picture)[0], "the batch is missing"),
+        (lambda picture: feed(on_white(picture))[0], "the batch is missing"),
         (lambda picture: feed(picture).transpose(0, 2, 3, 1), "colours are the last axis"),
+        (feed, "a grey picture (L) raises"),
+        (lambda picture: feed(picture.convert("RGB")), "transparent it comes out black"),
+        (pasted_without_mask, "transparent it comes out black"),
+        (all_or_nothing, "half-transparent"),
         (lambda picture: picture.resize((224, 224)), "still a picture"),
     ],
     "2.4": [

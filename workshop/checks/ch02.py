@@ -173,6 +173,8 @@ def chance(chance: Callable) -> str:
 
 # ------------------------------------------------------------------------------------------- 2.3
 
+# Difference over spread that another way of resizing, or a pixel's shift of the middle, may make.
+_NEAR = 0.05
 _MEAN, _STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 
@@ -214,58 +216,92 @@ _LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @register(
     "2.3",
-    "Look at what goes in: undo the scaling, turn the axes back and draw it. Three of the four "
-    "mistakes are plain to see.",
-    "Line by line: the first loses the proportions, the second swaps red and blue, the third mixes "
-    "up pixels and scales to the wrong range.",
-    "`on_white(picture, 224)`, then minus 127 and divided by 128, then `.transpose(2, 0, 1)`, then "
-    "`[None]` for the batch.",
+    "Draw what goes in, as the cell does. What is wrong with its proportions, its colours, its grain?",
+    "`resize` stretches, `::-1` swaps red and blue, `reshape` tears the pixels apart, `/ 255` is "
+    "another model's scale: `prepare` has none of the four. What is left is `convert`.",
+    '`convert("RGB")` throws transparency away and shows the black beneath. '
+    "`Image.alpha_composite(white, picture)` lays one RGBA picture on another of the same size.",
 )
 def repaired(repaired: Callable) -> str:
     """A picture as EfficientNet-Lite0 wants it: float32 (1, 3, 224, 224)."""
     rng = np.random.default_rng(23)
-    for width, height in [(90, 240), (256, 130), (200, 200)]:
+    for mode, width, height in [
+        ("RGB", 90, 240),
+        ("RGB", 256, 130),
+        ("RGB", 200, 200),
+        ("L", 120, 180),
+        ("RGBA", 180, 100),
+    ]:
         # smooth, so that the way of resizing matters little; colourful and without symmetry
-        coarse = rng.integers(0, 256, (4, 5, 3)).astype(np.uint8)
-        picture = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
-        answer = call(repaired, picture)
-        if isinstance(answer, Image.Image):
-            raise Wrong("this is still a picture: the network wants numbers")
-        if np.shape(answer) == (3, 224, 224):
-            raise Wrong("the batch is missing: (3, 224, 224), not (1, 3, 224, 224)")
-        if np.shape(answer) == (1, 224, 224, 3):
+        coarse = Image.fromarray(rng.integers(0, 256, (4, 5, 3)).astype(np.uint8))
+        picture = coarse.resize((width, height), Image.Resampling.BICUBIC).convert(mode)
+        flat = picture.convert("RGB")
+        if mode == "RGBA":
+            hole = (width // 3, height // 4, width, height)
+            picture.paste((0, 0, 0, 0), hole)
+            flat.paste((255, 255, 255), hole)
+        try:
+            answer = call(repaired, picture)
+        except Exception as error:
+            if mode == "RGB":
+                raise
+            kind = {"L": "grey", "RGBA": "transparent"}[mode]
             raise Wrong(
-                "the colours are the last axis; the network wants them before height and width"
-            )
-        got = _array(answer, (1, 3, 224, 224), "the values")
-        found, distance = _closest(picture, got[0].astype(np.float32))
-        if found:
-            left = "one mistake is" if len(found) == 1 else f"{len(found)} mistakes are"
-            raise Wrong(f"{left} left: " + "; ".join(found))
-        if distance > 0.02:
-            raise Wrong(
-                f"on average the values are {distance:.2f} away from what they should be, and in none "
-                "of the usual ways: draw what you return"
-            )
-        if got.dtype != np.float32:
-            raise Wrong(f"the values are right, but {got.dtype}: the network takes float32 only")
+                f"right for RGB, but a {kind} picture ({mode}) raises: "
+                f"{type(error).__name__}: {error}"
+            ) from None
+        if mode == "RGBA" and _is_fed(picture.convert("RGB"), answer):
+            raise Wrong("where the picture is transparent it comes out black, not white")
+        _compare(flat, answer)
+    glass = Image.new("RGBA", (100, 100), (0, 0, 0, 128))
+    if abs(np.mean(call(repaired, glass))) > 0.03:
+        raise Wrong("half-transparent black on white is grey; yours comes out lighter or darker")
     return "as in training: whole, in the right colours, in order and to scale"
 
 
+def _is_fed(picture: Image.Image, answer: object) -> bool:
+    if np.shape(answer) != (1, 3, 224, 224):
+        return False
+    found, distance = _closest(picture, np.asarray(answer, np.float32)[0])
+    return not found and distance < _NEAR
+
+
+def _compare(picture: Image.Image, answer: object) -> None:
+    if isinstance(answer, Image.Image):
+        raise Wrong("this is still a picture: the network wants numbers")
+    if np.shape(answer) == (3, 224, 224):
+        raise Wrong("the batch is missing: (3, 224, 224), not (1, 3, 224, 224)")
+    if np.shape(answer) == (1, 224, 224, 3):
+        raise Wrong("the colours are the last axis; the network wants them before height and width")
+    got = _array(answer, (1, 3, 224, 224), "the values")
+    found, distance = _closest(picture, got[0].astype(np.float32))
+    if found:
+        left = "one mistake is" if len(found) == 1 else f"{len(found)} mistakes are"
+        raise Wrong(f"{left} left: " + "; ".join(found))
+    if distance > _NEAR:
+        raise Wrong(
+            f"on average the values are {distance:.2f} away from what they should be, and in none of "
+            "the usual ways: draw what you return"
+        )
+    if got.dtype != np.float32:
+        raise Wrong(f"the values are right, but {got.dtype}: the network takes float32 only")
+
+
 def _closest(picture: Image.Image, got: np.ndarray) -> tuple[list[str], float]:
-    """The combination of known mistakes nearest to what came back, and how near it is."""
+    """The combination of known mistakes nearest to what came back, and how near it is.
+
+    The first combination is none at all; where it is near enough, no other is tried.
+    """
     best: tuple[float, list[str]] = (np.inf, [])
     for fit, colour, scale, layout in product(_FITS, _COLOURS, _SCALES, _LAYOUTS):
         x = _fit(picture, fit)
         x = _LAYOUTS[layout](_SCALES[scale](x[..., ::-1] if colour else x))
-        mistakes = [m for m in (_FITS[fit], _COLOURS[colour], scale, layout) if m]
         distance = float(np.abs(got - x).mean() / max(x.std(), 1e-3))
-        # several ways may give the same values, such as a fit for a square picture
-        if distance < best[0] - 1e-6 or (
-            distance < best[0] + 1e-6 and len(mistakes) < len(best[1])
-        ):
-            best = (distance, mistakes)
-    return (best[1] if best[0] < 0.05 else []), best[0]
+        if distance < best[0]:
+            best = (distance, [m for m in (_FITS[fit], _COLOURS[colour], scale, layout) if m])
+        if best[0] < _NEAR and not best[1]:
+            break
+    return (best[1] if best[0] < _NEAR else []), best[0]
 
 
 # ------------------------------------------------------------------------------------------- 2.4
