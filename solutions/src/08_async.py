@@ -104,7 +104,7 @@ print(job["state"], job["done"], "of", job["total"], "|", api.get("/count").json
 #
 # A *thread* does one thing after another. uvicorn serves everybody on **one**: its *event loop* deals out
 # turns, and `await`, in an `async def`, ends a turn: *I wait, take the next.* To *block* is to wait, or
-# compute, and keep the turn.
+# compute, and keep it.
 #
 # Flask's servers give each request a thread. A notebook has one: a cell runs, the next waits.
 
