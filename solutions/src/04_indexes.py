@@ -404,7 +404,7 @@ for nprobe in (1, 2, 4, 8, 16):
 # Now it is the same curve. Remember the sign: a recall that does not depend on `nprobe` or `ef` was not
 # measured on the index. (A server may use its old segments for some seconds more: run the cell again.)
 #
-# ## Why Lite shows an index in recall, and little of it in time
+# ## Why Lite shows an index in recall, and less of it in time
 #
 # **Predict before you run:** the same two indexes at three sizes, in faiss and in Milvus Lite. Which of the
 # four lines is flattest?
@@ -464,7 +464,7 @@ for place, client in places.items():
 
 # %% [markdown]
 # Own queries lose nothing. Of others' 64 candidates few pass: three hits for h5py, and no warning. FLAT reads
-# just what passes, about as fast. Rare values want that; others a larger `ef`.
+# just what passes, about as fast: good for rare values. Else raise `ef`.
 #
 # ### ✍️ Your turn 4.4 · 10 min: break it, fix it: the parameters that never arrived
 #
