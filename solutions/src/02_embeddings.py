@@ -68,7 +68,7 @@ ax.grid(visible=False)
 
 # %% [markdown]
 # Pixels want ink in the same places: to them a penguin is a teddy bear, or a dustbin. The encoder finds
-# hoofed animals, birds, strings. And look at the tiger's fifth neighbour, a hornet: nobody told the
+# grazing animals, birds, strings. And look at the tiger's fifth neighbour, a hornet: nobody told the
 # encoder about stripes.
 #
 # ## A sentence becomes numbers
