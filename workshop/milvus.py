@@ -224,6 +224,7 @@ def wait_for_index(client: MilvusClient, collection: str, timeout: float = 60.0)
         loading.result()
     else:
         client.load_collection(collection)
+        _wait_for_segments(client, collection, total, end)
 
 
 def _server_rows(client: MilvusClient, collection: str) -> tuple[int, dict[str, int]]:
@@ -238,6 +239,17 @@ def _server_rows(client: MilvusClient, collection: str) -> tuple[int, dict[str, 
             )
     total = max(index["total_rows"] for index in indexes)
     return total, {index["index_name"]: index["pending_index_rows"] for index in indexes}
+
+
+def _wait_for_segments(client: MilvusClient, collection: str, total: int, end: float) -> None:
+    """A server goes on searching row by row until it has swapped the indexed segments in."""
+    while (loaded := sum(s.num_rows for s in client.list_loaded_segments(collection))) < total:
+        if time.monotonic() > end:
+            raise WorkshopError(
+                f"The index of {collection!r} is built, but the server searches with it in only "
+                f"{loaded:,} of {total:,} rows so far. Give it longer: call wait_for_index again."
+            )
+        time.sleep(0.1)
 
 
 def _lite_collection(client: MilvusClient, name: str) -> Collection | None:
