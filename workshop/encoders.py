@@ -177,8 +177,9 @@ class TextEncoder:
         """L2-normalised mean of the token embeddings, float32 (n, 384), in the order given.
 
         texts       strings; of each, the first 256 word pieces count and the rest is cut off
-        batch_size  texts per run of the model. 1 is fastest on a CPU, and it alone gives a text
-                    the same vector whatever its neighbours: a batch is quantised as a whole
+        batch_size  texts per run of the model. 1 alone gives a text the same vector whatever its
+                    neighbours: a batch is quantised as a whole. A larger one is faster for many
+                    short texts (chapter 02 measures it) and slower for long ones
         progress    show a bar; default: for more than 200 texts
 
         Raises EncodingError, naming the index, for an item that is not a string or is empty.
