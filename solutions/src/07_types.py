@@ -11,15 +11,15 @@
 #
 # *Part II · Services*
 #
-# **You will be able to** say in types what a service takes and gives, make a refusal useful, let a
-# program find what you forgot, and close the holes that files open.
+# **You will be able to** say in types what a service takes and gives, refuse usefully, let a program find
+# what you forgot, and close the holes that files open.
 #
 # **You need** chapter 02, functions with type hints · **Time** 20 min reading, 25 min exercises
 #
 # ## Where we are going
 #
-# Thirty letters go to two services. One checks them by hand, one by types. What comes back? First, what both
-# search with: the names of 430 photos.
+# Thirty letters go to two services; one checks by hand, one by types. What comes back? First, the search
+# of both.
 
 # %%
 import os
@@ -68,12 +68,12 @@ def search():
 
 
 # %% [markdown]
-# In *FastAPI* a class says what a good body is, and the function asks for one. The class is a *Pydantic*
-# model: it reads, checks, fills in defaults, or refuses with a 422. `Literal` lists the values allowed,
-# as an `Enum` does.
+# In *FastAPI* a class says what a good body is. It is a *Pydantic* model: it reads, checks, fills in
+# defaults, or refuses with a 422. `Literal` lists values, like `Enum`.
 #
-# Below it are the letters. Four are good. The others, too, get sent: by a form left empty, a division by
-# zero, a slip. **Predict before you run:** how many bad ones will each service answer with a 200?
+# Then the letters: four good ones, and others that get sent too: an empty form, a division by zero, a slip.
+# Flask gets them by a call, FastAPI from a server in this kernel. **Predict before you run:** how many bad
+# ones will each answer with a 200?
 
 # %%
 from typing import Annotated, Literal
@@ -117,17 +117,16 @@ print(len(good), "good,", len(bad), "bad")
 # %%
 from collections import Counter
 
-columns = {}
+columns, failed = {}, {4: "refused", 5: "crashed"}
 
 
 def ask_all(name, api):
     columns[name], headers = [], {"Content-Type": "application/json", "Connection": "close"}
-    for sent in letters:
+    for sent in letters:  # each on a connection of its own, since a crash closes one
         status = api.post("/search", content=sent, headers=headers).status_code
-        failed = {4: "refused", 5: "crashed"}.get(status // 100)
-        what = failed or ("answered" if sent in good else "answered nonsense")
-        columns[name].append((status, what))
-    print(f"{name:9}", dict(sorted(Counter(what for _, what in columns[name]).items())))
+        what = failed.get(status // 100, "nonsense" if sent in bad else "answered")
+        columns[name].append((what, status))
+    print(f"{name:9}", dict(sorted(Counter(what for what, _ in columns[name]).items())))
 
 
 ask_all("by hand", httpx.Client(transport=httpx.WSGITransport(by_hand), base_url="http://flask"))
@@ -137,17 +136,16 @@ with launch(by_types) as service:  # it serves until the block ends, even by an 
 # %%
 import matplotlib.pyplot as plt
 
-COLOURS = {"answered": "#0072B2", "refused": "#009E73", "answered nonsense": "#F0C55A"}
+KINDS = {"answered": "#56B4E9", "refused": "#009E73", "nonsense": "#F5D76E", "crashed": "#D55E00"}
 
 
 def draw():
     _, ax = plt.subplots(figsize=(3.4 + 1.1 * len(columns), 6))
     for x, column in enumerate(columns.values()):
-        for y, (status, what) in enumerate(column):
-            ink = "black" if "nonsense" in what else "white"
-            ax.barh(y, 0.95, 0.92, x, color=COLOURS.get(what, "#C03000"))
-            ax.text(x + 0.47, y, status, color=ink, ha="center", va="center", size=9)
-    ax.set_yticks(range(len(letters)), [f"{sent:.36}" for sent in letters], family="monospace")
+        for y, (what, status) in enumerate(column):
+            ax.barh(y, 0.95, 0.92, x, color=KINDS[what])
+            ax.text(x + 0.47, y, status, ha="center", va="center", size=9)
+    ax.set_yticks(range(len(letters)), [f"{sent:.40}" for sent in letters], family="monospace")
     ax.set_xticks([x + 0.47 for x in range(len(columns))], columns)
     ax.set(ylim=(len(letters) - 0.5, -0.5), xlim=(0, len(columns)))
 
@@ -289,9 +287,9 @@ draw()
 #
 # ## What may go out
 #
-# Types guard the way out, too. A row of ours has a `path`, which is nobody's business. A *computed field* is
-# made from others. **Predict before you run:** one endpoint returns a whole row, one too little. What will
-# their clients see?
+# Types guard the way out, too. A row of ours, `vars(photos[0])`, holds the file's `path`, which is nobody's
+# business. A *computed field* is made from others. **Predict before you run:** one endpoint returns a whole
+# row, one too little. What will their clients see?
 
 
 # %%
@@ -307,21 +305,20 @@ class PhotoOut(BaseModel):
 out = FastAPI(title="Out")
 out.add_api_route("/row", lambda: vars(photos[0]), response_model=PhotoOut)
 out.add_api_route("/too-little", lambda: {"id": "frog"}, response_model=PhotoOut)
-print("a row:", *vars(photos[0]))
 with launch(out) as service:
     for path in ("/row", "/too-little"):
         print(path, (answer := httpx.get(service.url + path)).status_code, answer.text)
 
 # %% [markdown]
-# A *response model* lets out what it names. A promise not kept is a 500: our fault. Written as a type,
+# A *response model* lets out what it names. A broken promise is a 500: our fault. Written as a type,
 # `-> PhotoOut`, it does the same.
 #
 # ## A contract that changes, and is described
 #
-# Clients of version 1 rely on names; version 2 gives photos at a new address and serves the old from it.
+# Clients of version 1 rely on names. Version 2 gives photos at a new address, and serves the old one.
 #
-# FastAPI describes both in a standard form, *OpenAPI*. People read it at `/docs` and `/redoc`:
-# `FastAPIOffline` shows them without a network. Open *POST /v2/search* and *try it out*.
+# FastAPI describes both in a standard form, *OpenAPI*. People read it at `/docs` and `/redoc`, with
+# `FastAPIOffline` also without a network. Try *POST /v2/search* there.
 
 # %%
 from fastapi import APIRouter, HTTPException, UploadFile
@@ -354,7 +351,8 @@ app.include_router(v1)
 docs = launch(app, path="/docs", height=480)
 description = httpx.get(f"{docs.url}/openapi.json").json()
 for path, methods in description["paths"].items():
-    print(path, {method: about.get("deprecated", False) for method, about in methods.items()})
+    for method, about in methods.items():
+        print(method.upper(), path, "(deprecated)" if "deprecated" in about else "")
 print(description["components"]["schemas"]["StrictSearch"]["properties"]["limit"])
 docs
 
@@ -576,12 +574,13 @@ print("servers left:", [t.name for t in threading.enumerate() if t.name.startswi
 # %% [markdown]
 # ## What we saw
 #
-# A type says what is good; one line checks it, shows it, and tells programs. A refusal names fields and
-# repeats nothing. What a client *claims* about a file no type can prove: invent the name, read the
-# content. Patching what you trust fails; not trusting holds.
+# The patch opened two doors that trust had kept shut. No type proves what a client *claims* about a file:
+# invent the name, read the content.
+#
+# Else, types say what is good: one line checks it, shows it, tells programs.
 #
 # **Recall:** Why was `limit: true` a 1? Who crashed on `NaN`? When does `folder / name` leave `folder`?
 #
-# **On your own data:** write the model of a form you know, and let Schemathesis at it.
+# **On your own data:** write the model of a form you know.
 #
-# **Next:** [08 · Work that takes time](08_async.ipynb)
+# **Next:** [08 · Work that takes time](08_async.ipynb) · **Before:** [06](06_flask_and_fastapi.ipynb)
