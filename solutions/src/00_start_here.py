@@ -111,7 +111,8 @@ check("0.1", how_many)
 # ### ✍️ Your turn 0.2 · 2 min: a function
 #
 # `similarity(picture, words)` returns one number: how well a picture's vector and that of the words agree.
-# Both are arrays of shape (384,) and length 1. You saw the sign that multiplies them and adds up.
+# Both are arrays of shape (384,), scaled so that their squares add up to 1. You saw the sign that
+# multiplies them and adds up.
 
 
 # %%

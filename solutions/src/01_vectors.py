@@ -92,14 +92,14 @@ for row, other in zip(axes, [vectors[1201], vectors[0]], strict=True):
 plt.show()
 
 # %% [markdown]
-# **L2 distance** $\lVert a-b\rVert$ is the length of the third picture: what is left over. **Inner
-# product** $a\cdot b$ is the sum of the fourth: ink where both have ink. **Cosine** is the inner
-# product after both are scaled to length 1.
+# **L2 distance** $\lVert a-b\rVert$ is the *length* of the third picture, the root of its sum of
+# squares. **Inner product** $a\cdot b$ is the sum of the fourth: ink where both have ink. **Cosine** is
+# the inner product after both are scaled to length 1.
 #
 # ## Know a measure by what it ignores
 #
-# **Predict before you run:** by each measure, how many of the 1,796 others are closer to our 7 than each
-# copy below? We want 0, and 1,796 for solid black.
+# **Predict before you run:** by each measure, how many others are closer to our 7 than each copy below? We
+# want 0, and all 1,796 for solid black.
 
 # %%
 copies = {
@@ -185,7 +185,7 @@ check("1.2", top_k)
 # answer a query we hide some rows: none, the query, a tenth of the file at random, or the tenth that
 # the query lies in.
 #
-# **Predict before you run:** how often is it right, eight times?
+# **Predict before you run:** how often is it right, in each of the eight cases?
 
 # %%
 rows = np.arange(len(vectors))
@@ -204,9 +204,9 @@ for name, group in groups.items():
 # %% [markdown]
 # Nothing hidden, nonsense scores 1.000: every query found itself. Hide it, and chance is chance again.
 #
-# The last line is subtler. Its error is nearly twice that of a random tenth. The file holds 13 writers, and
-# one writer's digits lie together in it: *leave one out* still let us look up the same hand. Which figure is
-# honest depends on whose hand you will read next.
+# The last line's error is nearly twice that of a random tenth. The file holds 13 writers, and one
+# writer's digits lie together in it: hiding only the query (*leave one out*) still let us look up the same
+# hand. Which figure is honest depends on whose hand you will read next.
 #
 # Here are all mistakes of the second line: queries above, misleading neighbours below.
 
@@ -333,8 +333,8 @@ plt.show()
 # %% [markdown]
 # In 1,000 dimensions all points are nearly equally far, and *nearest* means little: the *curse of
 # dimensionality* (Beyer and others, 1999). The squared distance is a sum of `d` independent terms. Its
-# mean grows like $d$, its spread like $\sqrt d$, so ten times the dimensions divide the last column by
-# about three.
+# mean grows like $d$, its spread (standard deviation) like $\sqrt d$, so ten times the dimensions divide
+# the last column by about three.
 #
 # Why, then, did 64 pixels work? Take the digits, the digits with each pixel dealt out again among the
 # pictures, and noise.
@@ -361,7 +361,7 @@ plt.show()
 # ## What brute force costs
 #
 # So far every query met every row: *brute force*. Each number travels from memory to the processor;
-# the sums on the way are nearly free. First time that trip alone: *memory bandwidth*.
+# the sums on the way are nearly free. First we measure that trip alone: *memory bandwidth*.
 
 # %% tags=["nbval-ignore-output"]
 from timeit import repeat
@@ -405,9 +405,9 @@ for batch in (1, 4, 16, 64):
     print(f"{batch:7} {each[batch] * 1000:9.2f} {faster:14.1f} {2 * batch / 4:22.1f}")
 
 # %% [markdown]
-# A batch reads the table once for all, until arithmetic costs more than the trip. That is the *roofline*:
-# a program is as fast as its memory or its arithmetic allows, whichever roof is lower (Williams and
-# others, 2009). To be faster, one query must read less: an index does that (chapter 04).
+# A batch reads the table once for all, until arithmetic (two operations per number and query) costs more
+# than the trip. That is the *roofline*: a program is as fast as its memory or its arithmetic allows,
+# whichever roof is lower (Williams and others, 2009). To be faster, one query must read less: an index does that (chapter 04).
 #
 # ## One blank page
 #
@@ -430,8 +430,8 @@ for name, best in {
 #
 # 0 / 0 is `nan`, and NumPy ranks `nan` above every number: one blank page answers every query.
 #
-# Write `normalise(vectors)` so that this cannot happen. Rows come back with length 1, however faint they
-# are; a row of zeros stays zeros, and so matches nothing. A row that already holds `nan` or infinity is
+# Write `normalise(vectors)` so that this cannot happen. Rows come back with length 1, faint ones too;
+# a row of zeros stays zeros, and so matches nothing. A row that already holds `nan` or infinity is
 # refused with a `ValueError` that says which row. float32 stays float32.
 
 

@@ -326,7 +326,7 @@ check("3.2", more_like)
 # %% [markdown]
 # ## Not a number, and not noticed
 #
-# A text without one known word, a model that fails on one photo: the vector comes out as zeros, and
+# A blank page (chapter 01), a model that fails on one photo: the vector comes out as zeros, and
 # normalising divides it by its length. 0 / 0 is NaN, *not a number*: neither larger nor smaller than any.
 #
 # **Predict before you run:** will Milvus Lite take such a row? Will a search ever show it?
@@ -351,9 +351,9 @@ _ = client.delete("photos", ids=["broken"])
 #
 # ### ✍️ Your turn 3.3 · 6 min: guard the door
 #
-# `bad_rows(rows, dim)` returns a list: the positions, in order, of the rows that must not go in. Their
-# vector has not `dim` numbers, holds NaN or an infinity, or is all zeros; or their id is empty, or
-# taken by an earlier row.
+# `bad_rows(rows, dim)` returns a list: the positions, in order, of the rows to refuse. Their vector has
+# not `dim` numbers, holds NaN or an infinity, or is all zeros; or their id is empty, or used by any
+# earlier row, good or bad.
 
 
 # %%
@@ -442,4 +442,5 @@ print(count("photos"), "photos,", count("quick"), "in quick,", count("again"), "
 #
 # **On your own data:** load a folder of your pictures, and find near doubles with `more_like`.
 #
-# **Next:** [09 · Launch a service from a cell](09_launch.ipynb), where others search your collection.
+# **Next:** [04 · Indexes: recall against speed](04_indexes.ipynb) ·
+# **Before:** [02 · From things to vectors](02_embeddings.ipynb)

@@ -41,7 +41,8 @@ service
 # Whatever the page does, a cell can do: follow the link at its foot, `/docs`, and try the calls.
 #
 # Loading the course's 430 pictures takes longer than a request should. So `POST /samples` is answered
-# with *202 Accepted*, not done but taken on, and `Location` names a *job*. A WebSocket feeds the bar.
+# with *202 Accepted*, not done but taken on, and `Location` names a *job*. A *WebSocket*,
+# a connection that stays open, feeds the bar.
 
 
 # %%
@@ -349,7 +350,7 @@ search_by = {"files": {"file": ("mine.jpg", file.getvalue())}, "data": {"limit":
 show(photo, api.post("/search/file", **search_by))
 
 # %% [markdown]
-# First the picture that it was made of, then the other tiger, then stripes. A search looks at your file and
+# First the picture that it was made of, then the other tiger, then the zebra. A search looks at your file and
 # forgets it. To keep it, add it; here together with a file that is no picture.
 #
 # **Predict before you run:** what becomes of the pair, and who is first when we search again?
@@ -464,4 +465,4 @@ print(again, second, sep="\n")
 # **On your own data:** drop twenty photos on the page.
 #
 # **Next:** without a notebook, `uvicorn app_snippets.reverse_image_search:app` and
-# [its code](../app_snippets/reverse_image_search.py) · **Before:** [03 · Milvus](03_milvus.ipynb)
+# [its code](../app_snippets/reverse_image_search.py) · **Before:** [08 · Work that takes time](08_async.ipynb)

@@ -54,7 +54,7 @@ def no_reds(no_reds):
             raise Wrong(f"Milvus cannot read this filter: {error.message}") from error
     kept = {row["id"] for row in rows}
     if not kept:
-        raise Wrong("no photo passes this filter; compare its values with those in the table")
+        raise Wrong("no photo passes this filter; compare its values, letter by letter, with those in the task")
     for photo in photos:
         edible = photo.category in ("food/fruit", "food/vegetables")
         red = photo.name.startswith("Red")
@@ -174,7 +174,7 @@ class _Recorder:
             return method
 
         def noted(collection_name, data=(), **kwargs):
-            self.calls.append((name, len(data)))
+            self.calls.append((name, 1 if isinstance(data, dict) else len(data)))
             extra = {} if name == "flush" else {"data": data}
             return method(collection_name, **extra, **kwargs)
 

@@ -146,10 +146,18 @@ def _served(serve: Callable, app: FastAPI) -> Iterator[tuple[str, int, Callable]
         port = None
     if not port:
         raise Wrong(f"{url} has no port: the socket knows it, `sock.getsockname()`")
+    stopped = False
+
+    def stop_once() -> None:  # nobody said that stopping twice must work
+        nonlocal stopped
+        if not stopped:
+            stopped = True
+            stop()
+
     try:
-        yield url, port, stop
+        yield url, port, stop_once
     finally:
-        stop()
+        stop_once()
 
 
 @register(
