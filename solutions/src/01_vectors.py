@@ -202,7 +202,7 @@ for name, group in groups.items():
     print(f"{name:14}", *[f"{np.mean(known[found] == known):8.3f}" for known in (labels, dealt)])
 
 # %% [markdown]
-# Nothing hidden, nonsense scores 1.000: every query found itself. Hide it, and chance is chance again.
+# Nothing hidden, nonsense scores 1.000: each query found itself. Hide it: chance is chance again.
 #
 # The last line's error is nearly twice that of a random tenth. The file holds 13 writers, and one
 # writer's digits lie together in it: hiding only the query (*leave one out*) still let us look up the same
@@ -333,8 +333,8 @@ plt.show()
 # %% [markdown]
 # In 1,000 dimensions all points are nearly equally far, and *nearest* means little: the *curse of
 # dimensionality* (Beyer and others, 1999). The squared distance is a sum of `d` independent terms. Its
-# mean grows like $d$, its spread (standard deviation) like $\sqrt d$, so ten times the dimensions divide
-# the last column by about three.
+# mean grows like $d$, its spread (std) like $\sqrt d$, so ten times the dimensions divide the last column by
+# about three.
 #
 # Why, then, did 64 pixels work? Take the digits, the digits with each pixel dealt out again among the
 # pictures, and noise.
@@ -361,7 +361,7 @@ plt.show()
 # ## What brute force costs
 #
 # So far every query met every row: *brute force*. Each number travels from memory to the processor;
-# the sums on the way are nearly free. First we measure that trip alone: *memory bandwidth*.
+# the sums on the way are nearly free. First, that trip alone: *memory bandwidth*.
 
 # %% tags=["nbval-ignore-output"]
 from timeit import repeat
@@ -407,7 +407,8 @@ for batch in (1, 4, 16, 64):
 # %% [markdown]
 # A batch reads the table once for all, until arithmetic (two operations per number and query) costs more
 # than the trip. That is the *roofline*: a program is as fast as its memory or its arithmetic allows,
-# whichever roof is lower (Williams and others, 2009). To be faster, one query must read less: an index does that (chapter 04).
+# whichever roof is lower (Williams and others, 2009). To be faster, one query must read less: an
+# index (chapter 04).
 #
 # ## One blank page
 #

@@ -47,7 +47,7 @@ def similarity(similarity):
     if np.isclose(got, np.linalg.norm(photo - words), atol=1e-3):
         raise Wrong("that is the distance: it grows when vectors disagree")
     if not np.isclose(got, float(photo @ words), atol=1e-3):
-        raise Wrong("the number is not the sum of the 384 products")
+        raise Wrong("the number is not the sum of their products")
     return "one number for two vectors"
 
 
