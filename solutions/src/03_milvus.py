@@ -1,6 +1,8 @@
 # %% [markdown]
 # # 03 · A first collection in Milvus
 #
+# *Part I · Vectors*
+#
 # **You will be able to** describe rows in a schema, load them, and search, filter, change and delete
 # them; say what a score means; and guard a collection against the rows that spoil it without a word.
 #

@@ -1,6 +1,8 @@
 # %% [markdown]
 # # 05 · Pipelines with Towhee
 #
+# *Part I · Vectors*
+#
 # **You will be able to** write an ingest and a search as one pipeline, see inside it, and tell which of its
 # comforts cost time, rows or truth.
 #

@@ -14,7 +14,7 @@
 # **You will be able to** run a web service inside a notebook, say why the obvious way fails, follow a
 # long job over HTTP, and tell a failure from a 200.
 #
-# **You need** chapters 01 to 03, a little FastAPI · **Time** 25 min reading, 20 min exercises
+# **You need** chapters 03 and 06 to 08 · **Time** 25 min reading, 20 min exercises
 #
 # ## Where we are going
 #
