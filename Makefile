@@ -9,7 +9,7 @@ RUN = .venv/bin/python
 AUTHOR = .venv-author/bin/python
 
 .PHONY: help lab setup setup-test setup-author test notebooks notebooks-check data models bench \
-	bench-index server server-stop lock format clean
+	bench-index bench-web server server-stop lock format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -52,6 +52,9 @@ bench: setup-author ## measure speed and memory, as ratios
 
 bench-index: setup ## indexes: recall against speed, in Milvus and faiss, some minutes (CONFIG=mine.toml)
 	$(RUN) -m workshop.bench $(CONFIG)
+
+bench-web: setup-test ## Flask and FastAPI under load, some minutes (WEB_ARGS="--clients 8 --repeats 1")
+	$(RUN) tools/bench_web.py $(WEB_ARGS)
 
 server: setup ## start a Milvus server on loopback, without Docker (SERVER_ARGS="--port=19531")
 	@$(RUN) tools/server.py start $(SERVER_ARGS)

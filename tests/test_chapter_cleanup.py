@@ -21,6 +21,10 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from workshop.paths import ROOT
 
 CHAPTERS = {
+    "06_flask_and_fastapi": [
+        "answer = await client.get(",  # four services run, two of them for this cell
+        "run = load.run(",  # six run, and the load generator is a process of its own
+    ],
     "08_async": [
         "process.kill()\nfor way",  # a service runs in a process of its own
         "print(sum(not handler.done()",  # clients of a WebSocket have left, their handlers run

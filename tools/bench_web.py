@@ -125,17 +125,6 @@ def child(*command: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def run_load(url: str, body: str | None, clients: int, seconds: float) -> dict[str, float]:
-    """One run of the load generator, in a process of its own."""
-    command = [sys.executable, "-m", "app_snippets.twins.load", url]
-    command += [f"--clients={clients}", f"--seconds={seconds}", f"--warm={seconds / 4}"]
-    command += [f"--body={body}"] if body else []
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"The load generator gave up: {done.stderr.strip()}")
-    return json.loads(done.stdout)
-
-
 def cpu_seconds(process: psutil.Process) -> float:
     """What the process has used, user and system."""
     used = process.cpu_times()
@@ -167,7 +156,7 @@ def measure(clients: list[int], seconds: float, repeats: int) -> list[dict[str, 
                     path, body = ENDPOINTS[endpoint]
                     process, _ = servers[stack]
                     before = cpu_seconds(process)
-                    result = run_load(urls[stack] + path, body, count, seconds)
+                    result = load.run(urls[stack] + path, body, count, seconds)
                     used = cpu_seconds(process) - before
                     result["cpu_ms"] = 1000 * used / result["answered"]
                     runs.setdefault((stack, endpoint, count), []).append(result)
@@ -256,7 +245,7 @@ def main() -> None:
     if given.serve:
         return serve(given.serve)
     with load.serve_echo() as url:
-        ceiling = {n: run_load(url, None, n, given.seconds)["per_second"] for n in given.clients}
+        ceiling = {n: load.run(url, None, n, given.seconds)["per_second"] for n in given.clients}
     with milvus():
         PhotoIndex.build(PLACE).close()
         rows = measure(given.clients, given.seconds, given.repeats)

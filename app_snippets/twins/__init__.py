@@ -6,6 +6,7 @@
 | `search_flask.py` | the search API in Flask, checks by hand |
 | `search_flask_openapi.py` | in Flask with flask-openapi3, which validates and documents |
 | `search_fastapi.py` | in FastAPI |
-| `serving.py` | serves a WSGI app from this process, as `workshop.launch` does for ASGI |
+| `serving.py` | serves from this process with waitress and hypercorn, as `workshop.launch` with uvicorn |
 | `load.py` | a load generator: `python -m app_snippets.twins.load URL` |
+| `lines.py` | counts lines of code by what they do |
 """

@@ -1,11 +1,20 @@
-"""Serve a WSGI app from inside this process, as `workshop.launch` does for ASGI."""
+"""More ways to serve an app from inside this process, beside `workshop.launch`.
 
+`serve_wsgi` is waitress, for WSGI. `serve_hypercorn` speaks HTTP/2 as well, for either interface.
+"""
+
+import asyncio
 import logging
+import socket
 import threading
-from typing import Any, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, Self
 from wsgiref.types import WSGIApplication
 
+import hypercorn.asyncio
 import waitress
+from hypercorn.config import Config
 from waitress import wasyncore
 
 # Warns whenever all threads are busy, which is what a load test is for.
@@ -56,3 +65,33 @@ def serve_wsgi(app: WSGIApplication, name: str | None = None, *, threads: int = 
         _running[name].stop()
     service = _running[name] = WSGIService(app, name, threads)
     return service
+
+
+@contextmanager
+def serve_hypercorn(app: Callable, mode: Literal["asgi", "wsgi"] = "asgi") -> Iterator[str]:
+    """Serve an app on a free port of 127.0.0.1 over HTTP/1.1 and HTTP/2; gives the address.
+
+    HTTP/2 is spoken without encryption to clients that begin with it ("prior knowledge").
+    """
+    runner, ready, stop = asyncio.Runner(), threading.Event(), asyncio.Event()
+    sock = socket.create_server(("127.0.0.1", 0))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    port = sock.getsockname()[1]
+    config = Config.from_mapping(bind=[f"fd://{sock.detach()}"], loglevel="WARNING")  # closes it
+
+    async def shutdown() -> None:
+        ready.set()
+        await stop.wait()
+
+    def run() -> None:
+        with runner:
+            runner.run(hypercorn.asyncio.serve(app, config, shutdown_trigger=shutdown, mode=mode))
+
+    thread = threading.Thread(target=run, name="launch hypercorn", daemon=True)
+    thread.start()
+    ready.wait(10)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        runner.get_loop().call_soon_threadsafe(stop.set)
+        thread.join()
