@@ -446,7 +446,7 @@ check("2.4", conse)
 # `encoders.conse` does it for all 430: *convex combination of semantic embeddings* (Norouzi and others,
 # 2014). Now type words.
 #
-# **Predict before you run:** the first five go well. What will *a hammer* find besides hammers? And what
+# **Predict before you run:** the first five go mostly well. What will *a hammer* find besides hammers? And what
 # *blue* and *planet*?
 
 # %%

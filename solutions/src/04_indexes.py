@@ -18,8 +18,7 @@
 #
 # ## Where we are going
 #
-# 11,919 functions of NumPy, SciPy, pandas and their friends, each found by what its docstring means. Ask
-# in your own words.
+# 11,919 functions of NumPy, SciPy, pandas and friends, each found by what its docstring means.
 
 # %%
 import os
@@ -465,8 +464,8 @@ for place, client in places.items():
                 print(f"{said}   {ms(find, queries[some][:20]):.1f} ms")
 
 # %% [markdown]
-# Own queries lose nothing. Of others' 64 candidates few pass: three hits for h5py, and no warning. FLAT reads
-# just what passes, about as fast: good for rare values. Else raise `ef`.
+# Own queries lose nothing. Of others' 64 candidates few pass: three hits for h5py, no warning. FLAT reads
+# just what passes: good for rare values. Else raise `ef`.
 #
 # ### ✍️ Your turn 4.4 · 10 min: break it, fix it: the parameters that never arrived
 #
