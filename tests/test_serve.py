@@ -767,3 +767,9 @@ def test_the_page_in_the_cell_works_through_jupyters_proxy(jupyter):
     ) as ws:
         ws.send("hello")
         assert ws.recv() == "hello"
+
+
+def test_the_second_write_of_an_answer_does_not_wait_for_the_client():
+    """Nagle's algorithm would hold it for 40 ms; accepted connections inherit the setting."""
+    with launch(make_app()) as service:
+        assert service._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -1,7 +1,7 @@
 """Flask and FastAPI under load, fairly: `make bench-web`.
 
 Prints a table and writes artifacts/bench_web.json. Each stack is a process of its own with one
-worker: waitress with 8 threads, uvicorn with 8 threads for `def` endpoints, both pure Python. Milvus
+worker: waitress with 8 threads, uvicorn with 8 threads for `def` endpoints, both pure Python here. Milvus
 is a process of its own too, so a search waits for it; so is the load generator. Runs are repeated
 with the order exchanged. `cpu_ms` is the server process's own time for one request, and the
 difference between two rows is what a framework or an endpoint costs.
@@ -29,10 +29,9 @@ from anyio.to_thread import current_default_thread_limiter
 from tqdm import tqdm
 
 from app_snippets.twins import load, search_fastapi, search_flask, search_flask_openapi
-from app_snippets.twins.index import COLLECTION, PhotoIndex
+from app_snippets.twins.index import PhotoIndex
 from app_snippets.twins.serving import serve_wsgi
 from workshop import connect, launch
-from workshop.milvus import wait_for_index
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = "bench_web"
@@ -76,9 +75,7 @@ def same_threads(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable
 
 def photo_index() -> PhotoIndex:
     """The collection that the parent has filled, through a client of this process."""
-    client = connect(PLACE, fresh=False)
-    wait_for_index(client, COLLECTION)
-    return PhotoIndex(client)
+    return PhotoIndex(connect(PLACE, fresh=False))
 
 
 # In the order of the table: name, endpoints, how to serve it

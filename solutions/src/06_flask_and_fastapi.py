@@ -18,7 +18,8 @@
 #
 # ## Where we are going
 #
-# Two services, written by two schools, search the same photos in the same collection.
+# One photo search over one collection, written twice: [in Flask](../app_snippets/twins/search_flask.py) and
+# [in FastAPI](../app_snippets/twins/search_fastapi.py): web *frameworks*, which turn requests into calls.
 
 # %%
 import asyncio
@@ -49,7 +50,7 @@ for name, twin in twins.items():
 plots.gallery(pictures, titles)
 
 # %% [markdown]
-# The same photos in the same order. So why change? An article gives nine reasons for leaving Flask:
+# The same photos in the same order. So why change? A well-known article on leaving Flask gives this table:
 #
 # | | FastAPI | Flask |
 # | --- | --- | --- |
@@ -63,7 +64,7 @@ plots.gallery(pictures, titles)
 # | flexibility | lower | higher |
 # | community | smaller | more active |
 #
-# Which do you believe? We shall look at each.
+# Which rows do you believe? We shall test each.
 
 # %% [markdown]
 # ## Row 1: the gateway
@@ -144,7 +145,7 @@ async def call(app, path):
 print(*await call(asgi, "/Ada"), *await call(fastapi_app, "/health"), sep="\n")
 
 # %% [markdown]
-# FastAPI is such a callable too. But a WSGI app returns once, and an ASGI app may go on sending: one callable can
+# FastAPI is such a callable too. The difference: a WSGI app returns once, an ASGI app may go on sending. It can
 # hold a chat.
 #
 # ### ✍️ Your turn 6.2 · 7 min: one callable, two kinds of connection
@@ -177,8 +178,10 @@ check("6.2", shout)
 # %% [markdown]
 # ## On the wire
 #
-# The server is a choice of its own. *waitress* serves WSGI, *uvicorn* ASGI, *hypercorn* both, over HTTP/2
-# too. What does a client say first? We listen with a bare socket.
+# The server is a choice of its own: *waitress* serves WSGI, *uvicorn* ASGI, *hypercorn* both, over HTTP/2
+# too. Here, each runs in a thread ([ten lines](../app_snippets/twins/serving.py)).
+#
+# What does a client say first? We listen with a bare socket.
 
 
 # %%
@@ -245,15 +248,15 @@ wish = {"Connection": "Upgrade", "Upgrade": "websocket"}
 print("WSGI:", httpx.get(f"{twins['Flask'].url}/health", headers=wish).status_code)
 
 # %% [markdown]
-# To WSGI a WebSocket is a GET that makes no sense: 400. Extensions for WebSockets exist; they take the
-# socket away from the server, so they go around WSGI, not through it.
+# To WSGI a WebSocket is a GET that makes no sense: 400. Extensions for it exist; they go around WSGI, straight to
+# the socket.
 #
-# **Row 1 holds,** and WebSockets are what it means in practice. HTTP/2 is not.
+# **Row 1 holds.** In practice it means WebSockets, not HTTP/2.
 #
 # ### ✍️ Your turn 6.3 · 5 min: break it, fix it, answers that are cut off
 #
-# One answer loses its last letters, the other one never ends. Write `whole` (WSGI) and `ended` (ASGI), which
-# do not.
+# One answer loses its last letters, the other promises more and breaks off. See it, then write `whole` (WSGI) and
+# `ended` (ASGI, still line by line), which send everything.
 
 
 # %%
@@ -335,15 +338,18 @@ with serve_wsgi(naps["Flask"], threads=4) as flask, launch(naps["FastAPI"]) as f
 
 # %% [markdown]
 # One function serves both, and Flask runs it: one request may await many things at once. But each keeps a thread,
-# with a loop of its own, and the fifth client waits. FastAPI has one loop for all. **Row 2 holds in part:** Flask has
+# and the fifth client waits. FastAPI has one loop for all. **Row 2 holds in part:** Flask has
 # async views; it is no async server.
 #
 # ## Rows 4 and 5: docs and validation
 #
-# A third twin uses the extension flask-openapi3. **Predict before you run:** four bad requests; which slip
-# through where?
+# How two twins check a search; a third uses the extension flask-openapi3. **Predict before you run:** which of four
+# bad requests slip through?
 
 # %%
+import inspect
+
+print(inspect.getsource(search_flask.search), inspect.getsource(search_fastapi.SearchRequest))
 third = search_flask_openapi.create_app(index)
 twins["Flask + openapi3"] = serve_wsgi(third, "Flask + openapi3")
 bad = [{}, {"text": "x" * 201}, {"text": "cat", "limit": True}, {"text": "cat", "limt": 3}]
@@ -404,8 +410,8 @@ for name in ("flask", "fastapi"):
     print(name, *[c for c in metadata(name).get_all("Classifier") if "Status" in c])
 
 # %% [markdown]
-# Flask takes what fits, even an app; FastAPI made data of your 201. **Row 8 holds. Row 9 stays open:** offline,
-# packages only speak of themselves.
+# Flask takes what fits, even an app; FastAPI made data of your 201. **Row 8 holds. Row 9 stays
+# open:** offline, packages only speak of themselves.
 #
 # ### ✍️ Your turn 6.4 · 7 min: your API, twice
 #
@@ -469,8 +475,9 @@ asked = {"health": None, "search": '{"item_id": "animals-amphibians-frog"}'}
 asked["embeddings"] = '{"text": "a big cat"}'
 with load.serve_echo() as url:
     best = load.run(url, clients=8, seconds=0.4)["per_second"]
-servers = {"WSGI alone": serve_wsgi(wsgi), "ASGI alone": launch(asgi, "asgi")}
-servers |= {"Flask": serve_wsgi(flask_app, "Flask"), "FastAPI": launch(fastapi_app, "FastAPI")}
+servers = {"WSGI alone": serve_wsgi(wsgi, threads=40), "ASGI alone": launch(asgi, "asgi")}
+servers["Flask"] = serve_wsgi(flask_app, "Flask", threads=40)  # as many as FastAPI has
+servers["FastAPI"] = launch(fastapi_app, "FastAPI")
 plan = [(name, what, 8) for what in asked for name in servers if what == "health" or name in twins]
 plan += [(name, "health", clients) for clients in (1, 32) for name in ("Flask", "FastAPI")]
 
@@ -524,8 +531,8 @@ plt.show()
 # %% [markdown]
 # ## What we saw
 #
-# Both are callables behind a gateway. WebSockets and thousands that wait need ASGI; HTTP/2, async views, validation
-# and docs Flask can have. Speed was the endpoint's. FastAPI's case is the types.
+# Both are callables behind a gateway. WebSockets, and many that wait, need ASGI; HTTP/2, async views, validation
+# and docs Flask can have too. Time goes where the endpoint works. FastAPI's own is types.
 #
 # **Recall:** What does a WSGI app return? Who decides on HTTP/2? Why must a load generator have a process of its own?
 #
