@@ -517,7 +517,7 @@ plt.figure(figsize=(8, 3))
 for part, width in zip(parts, np.transpose([*costs.values()]), strict=True):
     plt.barh(list(costs), width, left=left, label=part)
     left = left + width
-plt.legend(title="ms of processor time\nfor one request")
+plt.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), title="ms of work a request")
 plt.show()
 
 # %% [markdown]
