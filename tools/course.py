@@ -293,25 +293,67 @@ OFFLINE = ("solutions", "learner")  # the notebooks run where nothing but loopba
 
 
 def test(args: list) -> int:
-    """Run all parts, or those named; say at the end which failed."""
+    """Run all parts, or those named; say at the end which failed.
+
+    The unit tests mostly wait, for servers, kernels and a browser: they run beside the others, and
+    what they say is shown when those are done.
+    """
     unknown = [name for name in args if name not in PARTS]
     if unknown:
         raise Stop(f"There is no part {unknown[0]!r}: choose from {', '.join(PARTS)}.")
     set_up(test=True)
-    results = []
+    names = args or list(PARTS)
+    results = {}
     # a learner's progress and databases stay untouched
     with tempfile.TemporaryDirectory(prefix="workshop-") as home:
         env = {**environment(), "WORKSHOP_HOME": home}
-        for name in args or PARTS:
-            wrapper = ["tools/offline.py", "--", str(PYTHON)] if name in OFFLINE else []
-            print(f"\n== {name}: {' '.join(PARTS[name])}", flush=True)
-            began = time.monotonic()
-            status = subprocess.call([str(PYTHON), *wrapper, *PARTS[name]], cwd=str(ROOT), env=env)
-            results.append((name, status, time.monotonic() - began))
+        beside = None
+        if "unit" in names and len(names) > 1:
+            beside = Beside("unit", env, Path(home) / "unit.log")
+        for name in names:
+            if beside is None or name != "unit":
+                print(f"\n== {name}: {' '.join(PARTS[name])}", flush=True)
+                began = time.monotonic()
+                status = subprocess.call(part(name), cwd=str(ROOT), env=env)
+                results[name] = status, time.monotonic() - began
+        if beside is not None:
+            results["unit"] = beside.finish()
     print()
-    for name, status, seconds in results:
+    for name, (status, seconds) in results.items():
         print(f"{name:10} {'FAILED' if status else 'passed'} {seconds:6.0f} s")
-    return int(any(status for _, status, _ in results))
+    return int(any(status for status, _ in results.values()))
+
+
+def part(name: str) -> list:
+    """The command of one part of the test run."""
+    wrapper = ["tools/offline.py", "--", str(PYTHON)] if name in OFFLINE else []
+    return [str(PYTHON), *wrapper, *PARTS[name]]
+
+
+class Beside:
+    """A part that runs while others do."""
+
+    def __init__(self, name: str, env: dict, log: Path) -> None:
+        """Start it; what it says goes to `log`."""
+        self.name, self.log, self.began = name, log, time.time()
+        self.file = log.open("w", encoding="utf-8")
+        self.process = subprocess.Popen(
+            part(name), cwd=str(ROOT), env=env, stdout=self.file, stderr=subprocess.STDOUT
+        )
+
+    def finish(self) -> tuple:
+        """Wait for it, show what it said: status and seconds."""
+        print(f"\n== {self.name}: {' '.join(PARTS[self.name])}", flush=True)
+        shown = 0
+        while True:
+            status = self.process.poll()
+            said = self.log.read_text(encoding="utf-8", errors="replace")
+            print(said[shown:], end="", flush=True)
+            shown = len(said)
+            if status is not None:
+                self.file.close()
+                return status, self.log.stat().st_mtime - self.began  # its last word
+            time.sleep(1)
 
 
 def main(args: list) -> int:
