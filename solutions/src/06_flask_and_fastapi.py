@@ -388,8 +388,8 @@ plt.show()
 print("lines of code:", dict(zip(names, left, strict=True)))
 
 # %% [markdown]
-# Hardly a difference. FastAPI's models take the room that its endpoints save; but they check, document and say what
-# goes out. **Row 6 does not hold** as 68 lines against 71; with documentation, 79 against 71, a little. Lines are not hours.
+# FastAPI's models take the room that its endpoints save; but they check, document, say what
+# goes out. **Row 6 does not hold:** 68 lines against 71; with documentation, 79 against 71, a little. Lines are not hours.
 # **Row 7 stays open:** no cell can measure it. Our opinion: for pages and forms Flask has less to learn first.
 #
 # ## Rows 8 and 9: flexibility and community
@@ -524,8 +524,8 @@ plt.show()
 
 # %% [markdown]
 # The picture counts work, not the clock. Where an endpoint does nothing, framework and server are all there is; here
-# Flask's were the lighter. (FastAPI also checks what goes out, and takes a `def` to a thread.) A search or an encoding
-# costs more than both together. In the table, a difference smaller than that of two runs is none.
+# Flask's were the lighter. (FastAPI also checks what goes out.) A search or an encoding
+# costs more than both together. A difference smaller than that of two runs is none.
 #
 # **Row 3 does not hold** as it stands. (`uvicorn[standard]` has faster parts in C. Milvus Lite works inside this
 # process; `make bench-web` gives it one of its own.)
