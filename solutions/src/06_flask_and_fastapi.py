@@ -64,17 +64,17 @@ plots.gallery(pictures, titles)
 # | flexibility | lower | higher |
 # | community | smaller | more active |
 #
-# Which rows do you believe? We shall test each.
+# We shall test each row.
 
 # %% [markdown]
 # ## Row 1: the gateway
 #
-# A framework never sees the network. A *server* reads bytes from a socket and calls the app; how, is the
-# *gateway interface*. **WSGI** (2003): a function, called once a request with a dict. It hands status and
-# headers to `start_response` and returns the body.
+# A client sends method, path, headers, perhaps a body; back come *status* (2xx fine, 4xx your fault), headers,
+# body. A *server* reads the bytes and calls the app; how, is the *gateway interface*. **WSGI** (2003):
+# a function, called once a request with a dict. It hands status and headers to `start_response` and returns the body.
 #
-# Below, a web app and two requests, and no server; `print` is our `start_response`. **Predict before you run:**
-# can the Flask twin be called like that too?
+# Below, an app and no server; `print` is our `start_response`. **Predict before you run:** can you call the Flask
+# twin so?
 
 # %%
 from werkzeug.test import create_environ  # a dict with all that a server puts into it
@@ -123,7 +123,7 @@ check("6.1", greet)
 # %% [markdown]
 # **ASGI** (version 3, 2019) is the same idea for `async`. The app gets a `scope`, which says what kind of connection
 # this is, and two functions to await, as often as it likes: `receive` a message, `send` a message. (`await`
-# lets others work meanwhile: chapter 08.)
+# lets others work: chapter 08.)
 #
 # Again we play the server, with a list for a network.
 
@@ -146,8 +146,8 @@ async def call(app, path):
 print(*await call(asgi, "/Ada"), *await call(fastapi_app, "/health"), sep="\n")
 
 # %% [markdown]
-# FastAPI is such a callable too. The difference: a WSGI app returns once, an ASGI app may go on sending. It can
-# hold a chat.
+# FastAPI is such a callable. A WSGI app gives one answer, maybe in pieces; an ASGI app may listen and
+# speak in turn: a chat.
 #
 # ### ✍️ Your turn 6.2 · 7 min: one callable, two kinds of connection
 #
@@ -249,8 +249,8 @@ wish = {"Connection": "Upgrade", "Upgrade": "websocket"}
 print("WSGI:", httpx.get(f"{twins['Flask'].url}/health", headers=wish).status_code)
 
 # %% [markdown]
-# To WSGI a WebSocket is a GET that makes no sense: 400. Extensions for it exist; they go around WSGI, straight to
-# the socket.
+# WSGI has no word for it: a GET comes, and Flask's router, seeing the header, refuses: 400. Extensions go
+# around WSGI, straight to the socket.
 #
 # **Row 1 holds.** In practice it means WebSockets, not HTTP/2.
 #
@@ -310,8 +310,8 @@ check("6.3", whole, ended)
 # %% [markdown]
 # ## Row 2: asynchronous
 #
-# "Flask: no" is dated: since 2.0 a *view* (the function that answers) may be `async def`. (The extra `flask[async]` brings the
-# converter; `asyncio.run` does the same here.) **Predict before you run:** 20 clients at once, a view that
+# "Flask: no" is dated: since 2.0 a *view* (the function that answers) may be `async def`. (The extra
+# `flask[async]` brings the converter; `asyncio.run` does it here.) **Predict before you run:** 20 clients at once, a view that
 # sleeps. How many of them are in the view at the same moment, if waitress has 4 threads?
 
 # %%
@@ -339,12 +339,12 @@ with serve_wsgi(naps["Flask"], threads=4) as flask, launch(naps["FastAPI"]) as f
 
 # %% [markdown]
 # One function serves both, and Flask runs it: one request may await many things at once. But each keeps a thread,
-# and the fifth client waits. FastAPI has one loop for all. **Row 2 holds in part:** Flask has
-# async views; it is no async server.
+# and the fifth client waits. FastAPI has one loop for all. **Row 2 holds in part:** Flask has async views, a
+# thread each. (*Quart* is Flask on ASGI; *gevent*: cheap threads.)
 #
 # ## Rows 4 and 5: docs and validation
 #
-# How two twins check a search; a third uses the extension flask-openapi3. **Predict before you run:** which of four
+# How two twins check a search; a third uses flask-openapi3. **Predict before you run:** which of four
 # bad requests slip through?
 
 # %%
@@ -412,8 +412,8 @@ for name in ("flask", "fastapi"):
     print(name, *[c for c in metadata(name).get_all("Classifier") if "Status" in c])
 
 # %% [markdown]
-# Flask takes what fits, even an app; FastAPI made data of your 201. **Row 8 holds. Row 9 stays
-# open:** offline, packages only speak of themselves.
+# Flask takes what fits, even an app; FastAPI made data of your 201. **Row 8 holds
+# here; row 9 stays open:** offline, packages only speak of themselves.
 #
 # ### ✍️ Your turn 6.4 · 7 min: your API, twice
 #
@@ -461,8 +461,8 @@ check("6.4", in_flask, in_fastapi)
 # %% [markdown]
 # ## Row 3: performance, fairly
 #
-# Servers for production on both sides, the same endpoints and clients, a thread for each of 8; a load generator
-# in another process; a warm-up; each run twice, in both orders. First: how fast is the generator, if a server does
+# Servers for production on both sides, the same threads, endpoints and clients; a load generator in another
+# process; a warm-up; each run twice, in both orders. First: how fast is the generator, if a server does
 # nothing? Then three endpoints: one that is trivial, one that searches Milvus, one that encodes a text.
 #
 # **Predict before you run:** which framework is faster, where, and by how much? (15 s)
@@ -533,7 +533,7 @@ plt.show()
 # %% [markdown]
 # ## What we saw
 #
-# Both are callables behind a gateway. WebSockets, and many that wait, need ASGI; HTTP/2, async views, validation
+# Both are callables behind a gateway. WebSockets, one loop for many, need ASGI; HTTP/2, async views, validation
 # and docs Flask can have too. Time goes where the endpoint works. FastAPI's own is types.
 #
 # **Recall:** What does a WSGI app return? Who decides on HTTP/2? Why must a load generator have a process of its own?

@@ -156,10 +156,10 @@ draw()
 # Blue and green are right, answered and refused. Yellow is a 200 for nonsense, red a crash.
 #
 # The hand thought of three cases. `limit: -1` got nearly everything, `2.5` got two, and no dinosaurs were
-# found. Each is one `if` away, in every endpoint anew. A type says what is *good*, and needs no list of what
-# is bad. But its column has holes.
+# found. Each is one `if` away (06's Flask twin has them), in every endpoint anew. A type (also in Flask)
+# says what is *good*, not all that is bad. Yet it has holes.
 #
-# **Predict before you run:** Pydantic wants an `int`. What becomes of these?
+# **Predict before you run:** an `int` is wanted. What becomes of these?
 
 # %%
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, computed_field
@@ -243,9 +243,9 @@ print(answer.status_code, *answer.json()["detail"], sep="\n")
 #
 # ### ✍️ Your turn 7.1 · 7 min: which field and why, and no more
 #
-# `install(app)` answers each `RequestValidationError` with a 422 in the standard shape, *problem details*
-# (RFC 9457): `title`, `status`, `detail` for people; and `errors`, a `{"field": ..., "reason": ...}` for
-# each fault. `field` is `loc`, joined by dots.
+# `install(app)` answers each `RequestValidationError` with a 422 in a standard shape (RFC 9457), of type
+# `application/problem+json`: `title`, `status`, `detail` for people; and `errors`, a
+# `{"field": ..., "reason": ...}` for each fault. `field` is `loc`, joined by dots.
 
 # %%
 from fastapi.exceptions import RequestValidationError
@@ -404,8 +404,8 @@ for found in schema.get_all_operations():
 #
 # ### ✍️ Your turn 7.2 · 6 min: true to its description
 #
-# `list_app(photos)` serves `GET /photos` as a `list[PhotoOut]`. Its query has `limit` (1 to 100, else 10),
-# `offset` (0 or more, else 0) and nothing else. Schemathesis must find nothing.
+# `list_app(photos)` serves `GET /photos` as a `list[PhotoOut]`. Its query has `limit` (1 to 100; 10 if absent)
+# and `offset` (0 or more; 0 if absent). All else: 422. Schemathesis must find nothing.
 
 # %%
 from fastapi import Query

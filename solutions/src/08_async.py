@@ -106,7 +106,7 @@ print(job["state"], job["done"], "of", job["total"], "|", api.get("/count").json
 # turns, and `await`, in an `async def`, ends a turn: *I wait, take the next.* To *block* is to wait, or
 # compute, and keep it.
 #
-# Flask's servers give each request a thread. A notebook has one: a cell runs, the next waits.
+# waitress (06) gives each request one. A notebook has one: a cell runs, the next waits.
 
 # %%
 lanes = {
@@ -371,14 +371,14 @@ waiting = uploads.qsize()
 print(f"{waiting * 0.1:.0f} MB wait; the last is done in {waiting * 3 / 60:.0f} minutes")
 
 # %% [markdown]
-# All were told 202. *Backpressure* is to refuse early: a bounded queue, and when it is full a 503 with
+# All were told 202. *Backpressure* lets senders feel that you are full: a bounded queue, then a 503 with
 # `Retry-After`, in seconds. (429 is for one client that asks too often.)
 #
 # ### ✍️ Your turn 8.3 · 8 min: 202, or an honest no
 #
-# `POST /photos` takes `files`, makes `job = {"id", "state": "queued", "total"}`, puts `(job, contents)` into
+# `POST /photos` takes `files`, makes `job = {"id", "state": "queued", "total"}`, puts `(job, [bytes of each])` into
 # `work`, a bounded `queue.Queue`, and the job into the dict `jobs` by id. Answer: 202, `Location:
-# jobs/{id}`. Full: 503, no trace.
+# jobs/{id}`. Full: 503, `Retry-After`, no trace.
 
 
 # %%
@@ -471,7 +471,7 @@ with launch(app) as ghosts:
     print(sum(not handler.done() for handler in handlers), "served, and nobody is there")
 
 # %% [markdown]
-# `tell` never listens, and only `receive` hears a goodbye. A *slow* client is another worry: it should get
+# `tell` never listens; while nothing is sent, only `receive` hears a goodbye. A *slow* client is another worry: it should get
 # the newest state, no backlog.
 #
 # ### ✍️ Your turn 8.4 · 8 min: no ghosts

@@ -41,8 +41,7 @@ service
 # Whatever the page does, a cell can do: follow the link at its foot, `/docs`, and try the calls.
 #
 # Loading the course's 430 pictures takes longer than a request should. So `POST /samples` is answered
-# with *202 Accepted*, not done but taken on, and `Location` names a *job*. A *WebSocket*,
-# a connection that stays open, feeds the bar.
+# as in chapter 08: a 202, whose `Location` names a *job*. A WebSocket feeds the bar.
 
 
 # %%
