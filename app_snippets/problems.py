@@ -109,8 +109,10 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:
-        # The server logs the traceback; it is none of the client's business.
-        return ProblemError(500, "Something unexpected went wrong here.").response()
+        # The server logs the traceback; it is none of the client's business. uvicorn then closes the
+        # connection: said in advance, no client sends its next request into it.
+        detail = "Something unexpected went wrong here."
+        return ProblemError(500, detail, headers={"Connection": "close"}).response()
 
 
 def _describe_problems(document: dict[str, Any]) -> None:

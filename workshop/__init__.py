@@ -4,6 +4,10 @@ Names are imported on first use, so that `from workshop import check` does not p
 """
 
 import importlib
+import os
+
+# gRPC, below pymilvus, reads this when it is imported. It would report each connection that closes.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 _HOMES = {
     "connect": "workshop.milvus",
