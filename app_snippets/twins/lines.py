@@ -14,10 +14,12 @@ def count(module: ModuleType) -> dict[str, int]:
         kind = KINDS[0]
         if isinstance(node, ast.ClassDef):
             kind = "models"
-        elif isinstance(node, ast.FunctionDef):
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             kind = "endpoints" if node.decorator_list else "other functions"
         for part in ast.walk(node):
-            if isinstance(part, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(part):
+            if isinstance(
+                part, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+            ) and ast.get_docstring(part):
                 part.body = part.body[1:]
         lines[kind] += sum(bool(line.strip()) for line in ast.unparse(node).splitlines())
     return lines

@@ -25,7 +25,7 @@ def create_app(index: PhotoIndex) -> FastAPI:
     return app
 
 
-def photos(request: Request) -> PhotoIndex:
+async def photos(request: Request) -> PhotoIndex:
     """The index of the application that handles this request."""
     return request.app.state.photos
 
@@ -90,7 +90,7 @@ def page(request: Request, photos: Photos, text: str = "") -> HTMLResponse:
 
 
 @api.get("/health")
-def health(photos: Photos) -> Health:
+async def health(photos: Photos) -> Health:
     """Say that the service is there."""
     return Health(status="ok", count=photos.count)
 
