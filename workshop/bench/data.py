@@ -14,6 +14,7 @@ from workshop.errors import WorkshopError
 FORMATS = ".npy, .fvecs, .bvecs and .hdf5 (as of ann-benchmarks)"
 DISTANCES: dict[str, Metric] = {"angular": "COSINE", "euclidean": "L2", "dot": "IP"}
 BLOCK = 65_536  # rows looked at in one go
+FORMAT = 2  # raised when the same data would be read or measured in another way
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,9 @@ def read(data: Data) -> Vectors:
                 f"{data.file} has {len(base):,} rows: too few to hold out {queries:,} as queries. "
                 "Say a smaller number, or name a file of queries."
             )
-        # the last rows: a permutation would read the whole file
-        base, queries, truth = base[:-queries], base[-queries:], None
+        # spread over the file, which may be sorted: its last rows would all be of one kind
+        held = np.linspace(0, len(base) - 1, queries, dtype=int)
+        base, queries, truth = np.delete(base, held, axis=0), base[held], None
     elif isinstance(queries, Path):
         queries = _matrix(queries)
     truth = _matrix(truth, numbers="iu") if isinstance(truth, Path) else truth
@@ -183,7 +185,7 @@ def _check(matrix: np.ndarray, name: str, metric: Metric) -> None:
 
 def fingerprint(data: Data) -> str:
     """Changes when what would be read changes."""
-    about = data.model_dump(mode="json")
+    about = {"format": FORMAT, **data.model_dump(mode="json")}
     for path in (data.file, data.queries, data.truth):
         if isinstance(path, Path):
             state = path.stat()

@@ -336,8 +336,8 @@ class Milvus:
         if self._uri is None or rows >= SMALLEST_INDEXED:
             return None
         return (
-            f"a server builds no index over fewer than {SMALLEST_INDEXED:,} rows: "
-            "it compares with all"
+            f"a server does not build the index asked for over fewer than {SMALLEST_INDEXED:,} "
+            "rows, and searches with a temporary one of its own"
         )
 
     def _own_server(self) -> psutil.Process | None:

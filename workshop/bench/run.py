@@ -27,8 +27,6 @@ from workshop.bench.measure import Cell, label, measure, refusals
 from workshop.errors import WorkshopError
 from workshop.paths import home
 
-FORMAT = 1  # of a kept cell: what an older version has kept is measured again
-
 
 def run(config: Config, out: Path) -> dict[str, Any]:
     """Measure every cell of the grid that `out` does not hold yet; returns all results.
@@ -150,7 +148,6 @@ def _cells(config: Config, engines: list[str]) -> Iterator[Cell]:
 def _key(cell: Cell, engine_version: str) -> str:
     """Equal for two cells if the second need not be measured."""
     about = {
-        "format": FORMAT,
         "data": data.fingerprint(cell.data),
         "engine": [engine_version, None if cell.engine == "faiss" else address(cell.engine)],
         "index": [cell.type, cell.build, cell.searches],
