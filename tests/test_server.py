@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import psutil
@@ -165,3 +166,11 @@ def test_the_readme_names_the_other_way_where_the_message_says():
     section = (ROOT / "README.md").read_text().split(f"## {title}\n")[1].split("\n## ")[0]
     assert "docker" in section
     assert "MILVUS_URI" in section
+
+
+def test_the_server_is_pinned_with_hashes_to_what_pyproject_asks_for():
+    (wanted,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["server"]
+    lock = (ROOT / "requirements-server.txt").read_text()
+    assert lock.startswith(wanted.split(";")[0].strip()), "run `make lock`"
+    assert lock.count("--hash=sha256:") >= 1
+    assert "://" not in lock
