@@ -300,7 +300,7 @@ def shown_name(name: str | None) -> str:
     return " ".join(visible.split())[:100] or "unnamed"
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # a plain def would cost a trip to a thread
     return request.app.state.service
 
 
