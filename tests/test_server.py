@@ -93,8 +93,10 @@ def test_the_life_of_a_server(server_program, tmp_path):
     assert count["count(*)"] == 100
 
     # However its keeper dies, there is no orphan, and the way is free.
+    (milvus,) = milvus_of(tmp_path)
     os.kill(holder(tmp_path)["pid"], signal.SIGKILL)
     assert gone(tmp_path)
+    server.tidy(tmp_path / "server", milvus.pid)
     assert "No server runs" in server_program(tmp_path, "stop")
 
 

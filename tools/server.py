@@ -192,10 +192,10 @@ def serve(listener: socket.socket) -> None:
     ready.unlink(missing_ok=True)
     # The listener was bound before and stays in the machine's network; what comes after is inside.
     enter()
-    process = launch(base)
     stopped = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stopped.set())
+    process = launch(base)
     try:
         while not stopped.is_set() and process.poll() is None:
             if not ready.exists() and healthy():
