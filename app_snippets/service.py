@@ -610,7 +610,7 @@ def _about_searches(app: FastAPI, settings: ServiceSettings, payload: type[Paylo
         responses=documented(403, 413, 415, 422, 429),
     )
     @upload
-    def search_by_file(
+    async def search_by_file(
         service: Running,
         file: Annotated[UploadFile, File()],
         limit: Annotated[Limit, Form()] = 10,
@@ -622,13 +622,16 @@ def _about_searches(app: FastAPI, settings: ServiceSettings, payload: type[Paylo
             reason = f"larger than {settings.max_file_bytes:,} bytes"
             raise ProblemError(413, f"{name} is {reason}.", [(name, reason)])
 
+        content = await file.read()
+
         def encode() -> tuple[str, np.ndarray]:
             try:
-                item = service.encoder.read(file.file.read(), name)
+                item = service.encoder.read(content, name)
             except WorkshopError as error:
                 status = 413 if isinstance(error, TooLarge) else 415
                 raise ProblemError(status, str(error), [(name, str(error))]) from error
             space, vectors = next(iter(service.encoder.encode([item]).items()))
             return space, vectors[0]
 
-        return service.search(encode, limit, category)
+        # One trip to a thread: a plain def makes three, for the body, the work and the answer.
+        return await run_in_threadpool(service.search, encode, limit, category)

@@ -114,45 +114,32 @@ def service() -> Iterator[Row]:
     import httpx
 
     from app_snippets.reverse_image_search import PhotoEncoder, Settings, create_app
-    from workshop import connect, launch, wait_for_index
+    from workshop import launch
 
+    content = datasets.photos()[0].path.read_bytes()
     with tempfile.TemporaryDirectory() as home:
         os.environ["WORKSHOP_HOME"] = home
-        photos = datasets.photos()
-        content = photos[0].path.read_bytes()
-        encoder = PhotoEncoder(max_pixels=50_000_000)
-        vectors = ImageEncoder().encode([p.path for p in photos], progress=False)
-        client = connect("bench")
-        client.create_collection("photos", dimension=1280, metric_type="COSINE", auto_id=True)
-        client.insert("photos", [{"vector": v.tolist(), "name": "x"} for v in vectors])
-        wait_for_index(client, "photos")
-
-        def in_process() -> object:
-            vector = encoder.encode([encoder.read(content, "query")])["photos"][0]
-            return client.search(
-                "photos", [vector.tolist()], limit=10, output_fields=["name"], anns_field="vector"
-            )
-
-        with launch(create_app(Settings())) as app, httpx.Client(base_url=app.url) as http:
+        settings = Settings()
+        app = create_app(settings)
+        with launch(app, timeout=60) as running, httpx.Client(base_url=running.url) as http:
             job = http.post("/samples").raise_for_status().json()["job_id"]
             while http.get(f"/jobs/{job}").json()["state"] in ("queued", "running"):
                 time.sleep(0.5)
+            encoder, store = PhotoEncoder(settings.max_pixels), app.state.service.store
+
+            def in_process() -> object:
+                vector = encoder.encode([encoder.read(content, "query")])["photos"][0]
+                return store.search("photos", vector, 10, None, None)
 
             def over_http() -> object:
                 files = {"file": ("query.webp", io.BytesIO(content), "image/webp")}
                 return http.post("/search/file", files=files).raise_for_status()
 
             http_time, direct = alternate(over_http, in_process, repeats=60)
-        client.close()
     value = http_time / direct
-    yield Row(
-        "POST /search/file, p50",
-        value,
-        "× the time",
-        "encode and search in process",
-        "at most 1.3×",
-        value <= 1.3,
-    )
+    beside = "the same encoding and Milvus search in process"
+    met = value <= 1.3
+    yield Row("POST /search/file, p50", value, "× the time", beside, "at most 1.3×", met)
 
 
 def _ready(url: str, seconds: float) -> float:
