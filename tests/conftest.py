@@ -19,6 +19,7 @@ def _not_the_learners_home(tmp_path_factory: pytest.TempPathFactory):
         patch.setenv("WORKSHOP_HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("MPLBACKEND", "Agg")
         patch.delenv("JPY_SESSION_NAME", raising=False)
+        patch.delenv("MILVUS_URI", raising=False)  # nor the learner's server
         yield
 
 

@@ -307,6 +307,7 @@ def test(args: list) -> int:
     # a learner's progress and databases stay untouched
     with tempfile.TemporaryDirectory(prefix="workshop-") as home:
         env = {**environment(), "WORKSHOP_HOME": home}
+        env.pop("MILVUS_URI", None)
         beside = None
         if "unit" in names and len(names) > 1:
             beside = Beside("unit", env, Path(home) / "unit.log")
