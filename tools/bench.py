@@ -25,6 +25,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from pymilvus import DataType
 
 from workshop import ImageEncoder, TextEncoder, datasets
 from workshop.encoders import load_image, physical_cores, preprocess
@@ -142,6 +143,51 @@ def service() -> Iterator[Row]:
     yield Row("POST /search/file, p50", value, "× the time", beside, "at most 1.3×", met)
 
 
+def search() -> Iterator[Row]:
+    """Milvus Lite, and the server at MILVUS_URI where there is one, against faiss alone."""
+    import faiss
+
+    from workshop import connect, wait_for_index
+
+    vectors = datasets.docstrings()[1]
+    base, queries = vectors[:10_000], vectors[10_000:10_100]
+    index = faiss.index_factory(384, "HNSW16", faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction, index.hnsw.efSearch = 200, 64
+    index.add(base)
+    server = os.environ.pop("MILVUS_URI", "")
+    for place, uri in {"Milvus Lite": "", "Milvus server": server}.items():
+        if place == "Milvus server" and not uri:
+            continue
+        with tempfile.TemporaryDirectory() as home:
+            os.environ.update(WORKSHOP_HOME=home, MILVUS_URI=uri)
+            client = connect("bench_search")
+            built = client.prepare_index_params()
+            params = {"params": {"M": 16, "efConstruction": 200}}
+            built.add_index("vector", index_type="HNSW", metric_type="COSINE", params=params)
+            schema = client.create_schema()
+            schema.add_field("id", DataType.INT64, is_primary=True)
+            schema.add_field("vector", DataType.FLOAT_VECTOR, dim=384)
+            client.create_collection("rows", schema=schema, index_params=built)
+            rows = [{"id": n, "vector": vector} for n, vector in enumerate(base.tolist())]
+            for start in range(0, len(rows), 2000):
+                client.insert("rows", rows[start : start + 2000])
+            wait_for_index(client, "rows")
+            for batch in (1, 100):
+                asked = queries[:batch]
+                how = {"limit": 10, "output_fields": ["id"]}
+                how["search_params"] = {"params": {"ef": 64}}
+                slow, fast = alternate(
+                    lambda: client.search("rows", asked.tolist(), **how),  # noqa: B023
+                    lambda: index.search(asked, 10),  # noqa: B023
+                    repeats=30,
+                )
+                what = f"{place}, batch of {batch}"
+                beside = "faiss HNSW over the same 10,000 vectors"
+                yield Row(what, slow / fast, "× the time", beside, "-", True)
+            client.drop_collection("rows")
+            client.close()
+
+
 def _ready(url: str, seconds: float) -> float:
     start = time.perf_counter()
     while time.perf_counter() - start < seconds:
@@ -226,7 +272,13 @@ def chapters() -> Iterator[Row]:
         )
 
 
-PARTS = {"encoders": encoders, "service": service, "chapters": chapters, "setup": setup}
+PARTS = {
+    "encoders": encoders,
+    "service": service,
+    "search": search,
+    "chapters": chapters,
+    "setup": setup,
+}
 
 
 def main() -> None:
