@@ -25,7 +25,7 @@ QUIET = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)  # a busy machine is slow; a passing test does not wait
 
 
 def executable() -> str:
@@ -73,6 +73,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A page of 1280 × 800; an uncaught error in its scripts fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(60_000)
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
