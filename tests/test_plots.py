@@ -203,9 +203,40 @@ def test_a_cell_shows_a_figure_exactly_once(monkeypatch):
         "images = [p.open() for p in datasets.photos()[:3]]\n"
         "plots.gallery(images)",
         "plots.hits('words', images, [1, 1, 1])",
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplots.show('a line that rises')",
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
     nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
     for cell in notebook.cells:
-        assert [o.output_type for o in cell.outputs] == ["execute_result"]
-        assert "image/png" in cell.outputs[0].data
+        picture, words = cell.outputs
+        assert picture.data["image/png"]
+        alt = picture.metadata["image/png"]["alt"]
+        assert picture.data["text/plain"] == alt
+        assert alt in words.data["text/html"]
+
+
+def test_every_picture_says_in_words_what_it_shows(some):
+    images = [p.open() for p in some[:2]]
+    told = {
+        plots.gallery(images, ["a", "b"]): "2 pictures in rows: a, b.",
+        plots.gallery(images[:1], alt="A goose."): "A goose.",
+        plots.hits("geese", images, [0.5, 0.25], ["a", "b"]): (
+            'The query is the words "geese". 2 pictures found, best first, with scores: '
+            "a (0.50), b (0.25)."
+        ),
+        plots.hits(images[0], [], []): "The query is a picture. Nothing was found.",
+        plots.scatter_2d(np.ones((2, 2)), ["x", "y"], title="Digits"): (
+            "Digits: 2 points in a plane, one colour and marker for each of x, y."
+        ),
+        plots.curve([1, 9], {"HNSW": [0.5, 1]}, xlabel="ef", ylabel="recall"): (
+            "recall over ef from 1 to 9: HNSW from 0.5 to 1."
+        ),
+    }
+    assert {repr(picture): picture.alt for picture in told} == {t: t for t in told.values()}
+
+
+def test_a_picture_without_words_is_refused():
+    figure, _ = plt.subplots()
+    with pytest.raises(WorkshopError, match="text alternative"):
+        plots.done(figure, " ")
+    plt.close(figure)

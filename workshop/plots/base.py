@@ -1,17 +1,6 @@
-"""The pictures that chapters share. Each function returns a Figure, drawn and closed.
+"""What all pictures share: the look, the text alternative, and the drawings of several chapters."""
 
-In a chapter make it the last expression of a cell and Jupyter shows it:
-
-    plots.gallery(images, titles)
-
-Or keep it (`figure = plots.curve(...)`) and save it with `figure.savefig(...)`. No `plt.show()` is
-needed, and none shows it twice. A chapter that draws its own figure writes plain matplotlib and ends
-with `plt.show()`; importing this module has given it the same fonts and colours.
-
-Names in figures are English: matplotlib's own font has no Chinese letters, and a learner's machine may
-have none either. Chinese names belong in printed text.
-"""
-
+import html
 from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
@@ -21,6 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from IPython import get_ipython
+from IPython.core.pylabtools import print_figure
+from IPython.display import HTML, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -33,7 +24,50 @@ COLOURS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#0
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 QUERY = "#D55E00"
 
-Picture = Image.Image | np.ndarray
+Pixels = Image.Image | np.ndarray
+
+
+class Picture(Figure):
+    """A figure that a person can read without seeing it: `alt` says in words what it shows.
+
+    In a notebook its text stands below the picture, folded, since JupyterLab gives the pictures of
+    cells no alternative text; in the notebook's file it is the picture's own `alt` as well.
+    """
+
+    alt: str
+
+    def __repr__(self) -> str:
+        return self.alt
+
+    def _ipython_display_(self) -> None:
+        png = print_figure(self, "png", bbox_inches="tight", base64=True)
+        about = {"image/png": {"alt": self.alt}}
+        display({"image/png": png, "text/plain": repr(self)}, metadata=about, raw=True)
+        words = html.escape(self.alt, quote=False)
+        display(HTML(f"<details><summary>This picture in words</summary>{words}</details>"))
+
+
+def done(figure: Figure, alt: str) -> Picture:
+    """The finished figure as a Picture, closed, so that the end of a cell shows it once.
+
+    alt  what it shows, in one to three sentences: kind of picture, axes, and what is to be seen
+    """
+    if not alt.strip():
+        raise WorkshopError("A picture needs a text alternative: say in words what it shows.")
+    figure.__class__ = Picture  # whoever drew it may have used plt.subplots
+    figure.alt = " ".join(alt.split())
+    plt.close(figure)
+    return figure
+
+
+def show(alt: str) -> None:
+    """Show what a cell has drawn with matplotlib, with its text alternative, as `plt.show()` would."""
+    display(done(plt.gcf(), alt))
+
+
+def count(number: int, noun: str) -> str:
+    """`1 picture`, `2 pictures`, `1,797 pictures`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def style() -> None:
@@ -66,17 +100,19 @@ style()
 
 
 def gallery(
-    images: Sequence[Picture],
+    images: Sequence[Pixels],
     titles: Sequence[str] | None = None,
     columns: int = 8,
     size: float = 1.1,
-) -> Figure:
+    alt: str = "",
+) -> Picture:
     """Pictures in rows, each with its title underneath.
 
     images   (n,) PIL images or arrays (h, w) or (h, w, 3); none at all gives a figure that says so
     titles   (n,) one text a picture; long ones are wrapped to three lines and then cut
     columns  pictures in a row
     size     width and height of a picture, in inches of 100 pixels
+    alt      the text alternative; without it, the titles
 
     Twenty photos of the default size make a PNG of about 140 kB; show fewer or smaller beyond that.
     """
@@ -90,17 +126,18 @@ def gallery(
     figure, axes = _grid(len(images), columns, size, labels)
     for axis, image, label in zip(axes, images, labels, strict=False):
         _thumbnail(axis, image, label, size)
-    return _done(figure)
+    named = f": {_listed(titles)}" if titles is not None else ""
+    return done(figure, alt or f"{count(len(images), 'picture')} in rows{named}.")
 
 
 def hits(
-    query: Picture | str,
-    results: Sequence[Picture],
+    query: Pixels | str,
+    results: Sequence[Pixels],
     scores: Sequence[float],
     names: Sequence[str] | None = None,
     columns: int = 9,
     size: float = 1.0,
-) -> Figure:
+) -> Picture:
     """A query, framed, and what was found for it, best first, with names and scores underneath.
 
     query    the picture, or the words, that was searched for
@@ -139,7 +176,12 @@ def hits(
         _thumbnail(axis, image, label, size)
     if not len(results):
         _thumbnail(axes[1], None, "nothing found", size)
-    return _done(figure)
+    asked = f'the words "{query}"' if isinstance(query, str) else "a picture"
+    shown = [f"{score:.2f}" for score in map(float, scores)]
+    if names is not None:
+        shown = [f"{name} ({score})" for name, score in zip(names, shown, strict=True)]
+    found = f"{count(len(results), 'picture')} found, best first, with scores: {_listed(shown)}"
+    return done(figure, f"The query is {asked}. {found if shown else 'Nothing was found'}.")
 
 
 def scatter_2d(
@@ -148,7 +190,7 @@ def scatter_2d(
     *,
     title: str = "",
     annotate: dict[int, str] | None = None,
-) -> Figure:
+) -> Picture:
     """Points in a plane, one colour and marker a label: a projection of vectors.
 
     points    (n, 2) float
@@ -181,9 +223,12 @@ def scatter_2d(
     # the axes of a projection have no unit and no zero: numbers there would only mislead
     axis.set(xticks=[], yticks=[], title=title)
     axis.set_aspect("equal", adjustable="datalim")
+    about = f"{title or 'Scatter plot'}: {count(len(points), 'point')} in a plane"
     if labels is not None:
         axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
-    return _done(figure)
+        about += f", one colour and marker for each of {_listed(coloured)}"
+        about += ", grey for the others" if rest.any() else ""
+    return done(figure, f"{about}.")
 
 
 def curve(
@@ -194,7 +239,7 @@ def curve(
     ylabel: str,
     title: str = "",
     log: str = "",
-) -> Figure:
+) -> Picture:
     """Lines over one x axis, such as recall over `ef`; each value is a marker.
 
     x       (n,) float
@@ -219,7 +264,13 @@ def curve(
         axis.set_yscale("log")
     if len(lines) > 1:
         axis.legend()
-    return _done(figure)
+    ends = [
+        f"{name} from {values[0]:.3g} to {values[-1]:.3g}"
+        for name, values in lines.items()
+        if len(values)
+    ]
+    span = f" from {x[0]:g} to {x[-1]:g}" if len(x) else ""
+    return done(figure, f"{ylabel} over {xlabel}{span}: {_listed(ends)}.")
 
 
 def _wrap(text: str, size: float, lines: int = 3) -> str:
@@ -239,7 +290,7 @@ def _grid(count: int, columns: int, size: float, labels: list[str]) -> tuple[Fig
     return figure, list(axes.flat)
 
 
-def _thumbnail(axis: Axes, image: Picture | None, label: str, size: float) -> None:
+def _thumbnail(axis: Axes, image: Pixels | None, label: str, size: float) -> None:
     axis.set_axis_on()
     axis.grid(False)
     axis.set(xticks=[], yticks=[])
@@ -250,7 +301,7 @@ def _thumbnail(axis: Axes, image: Picture | None, label: str, size: float) -> No
         axis.imshow(_square(image, size), interpolation="nearest")
 
 
-def _square(image: Picture, size: float) -> np.ndarray:
+def _square(image: Pixels, size: float) -> np.ndarray:
     """Centred on a white square with the pixels that the screen will show: rows line up."""
     pixels = np.asarray(image)
     if pixels.ndim == 2:
@@ -265,14 +316,12 @@ def _square(image: Picture, size: float) -> np.ndarray:
     return np.asarray(canvas) & 0xF8 | 0x07
 
 
-def _nothing(message: str) -> Figure:
+def _nothing(message: str) -> Picture:
     figure, axis = plt.subplots(figsize=(3, 0.6))
     axis.set_axis_off()
     axis.text(0.5, 0.5, message, ha="center", va="center")
-    return _done(figure)
+    return done(figure, f"An empty figure: {message}.")
 
 
-def _done(figure: Figure) -> Figure:
-    # without this the inline backend shows an open figure a second time at the end of the cell
-    plt.close(figure)
-    return figure
+def _listed(texts: Sequence[object]) -> str:
+    return ", ".join(map(str, texts))

@@ -1,0 +1,41 @@
+"""The pictures of the course, named by what they show. Each function returns a `Picture`.
+
+In a chapter make it the last expression of a cell and Jupyter shows it:
+
+    plots.gallery(images, titles)
+
+Or keep it (`picture = plots.curve(...)`) and save it with `picture.savefig(...)`. A chapter that
+draws by itself, in a line or two of matplotlib, ends with `plots.show("what it shows, in words")`.
+Importing this package has given both the same fonts and colours.
+
+Names in pictures are English: matplotlib's own font has no Chinese letters, and a learner's machine
+may have none either. Chinese names belong in printed text.
+"""
+
+from workshop.plots.base import (
+    COLOURS,
+    MARKERS,
+    QUERY,
+    Picture,
+    curve,
+    done,
+    gallery,
+    hits,
+    scatter_2d,
+    show,
+    style,
+)
+
+__all__ = [
+    "COLOURS",
+    "MARKERS",
+    "QUERY",
+    "Picture",
+    "curve",
+    "done",
+    "gallery",
+    "hits",
+    "scatter_2d",
+    "show",
+    "style",
+]
