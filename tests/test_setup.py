@@ -67,6 +67,19 @@ def make_wheel(folder: Path, name: str, version: str) -> str:
     return f"{name}=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
 
 
+def git(folder: Path, *args: str) -> str:
+    """What git says in that folder, as a person without settings of their own."""
+    who = {
+        f"GIT_{role}_{what}": "a@b"
+        for role in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
+    settings = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    return subprocess.check_output(
+        ["git", *args], cwd=folder, env={**os.environ, **settings, **who}, text=True
+    )
+
+
 class Tiny:
     """A course of one package, with the real tools/course.py."""
 
@@ -352,6 +365,31 @@ def wait_for(url: str, process: subprocess.Popen) -> httpx.Response:
             assert process.poll() is None, "JupyterLab ended"
             time.sleep(0.1)
     raise AssertionError(f"{url} did not answer in a minute")
+
+
+# ----------------------------------------------------------------------------------------- bytes
+
+
+@pytest.mark.parametrize("autocrlf", ["true", "input", "false"])
+def test_git_checks_out_the_very_bytes_that_are_committed(autocrlf, tmp_path):
+    """As Git for Windows does: `core.autocrlf=true` is what its installer proposes."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git clone")
+    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True)
+    names = [name for name in listed.split("\0")[:-1] if (ROOT / name).is_file()]
+    stored = tmp_path / "stored"
+    for name in names:  # with what is not committed yet
+        (stored / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, stored / name)
+    git(stored, "init", "--quiet")
+    git(stored, "add", "--all", "--force")
+    git(stored, "commit", "--quiet", "--message=all")
+    there = tmp_path / "checked out"
+    git(tmp_path, "clone", "--quiet", f"--config=core.autocrlf={autocrlf}", str(stored), str(there))
+    changed = [n for n in names if (ROOT / n).read_bytes() != (there / n).read_bytes()]
+    assert changed == []
+    assert b"\r\n" not in (there / ".ci" / "run").read_bytes()
+    assert git(there, "status", "--porcelain") == ""
 
 
 # --------------------------------------------------------------------------------------- offline
