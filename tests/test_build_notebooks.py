@@ -16,13 +16,15 @@ from workshop import checks
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 import build_notebooks as builder
+import chapter_rules
+import chapters
 
 OPENING = """# %% [markdown]
 # # 77 · Threes
 #
 # **You will be able to** count to three.
 #
-# **You need** nothing · **Time** 1 min
+# **You need** nothing · **Time** 12 min reading, 15 min exercises
 
 # %%
 from workshop.checks import Wrong, check, register
@@ -84,19 +86,42 @@ print("after the stub")
 check("77.3", value)
 """
 
+FIRST, SECOND, THIRD = EXERCISES.split("\n# %% [markdown]\n")[1:]
 FILLER = "".join(f"\n# %% [markdown]\n# Line {i} of this text.\n" for i in range(12))
+PARTS = f"""
+# %% [markdown]
+# ## Numbers · 10 min
+#
+# A [[number]] says how many there are. Some [[odd ones|odd number]] are left over in pairs.
+
+# %% [markdown]
+{FIRST}
+# %% [markdown]
+# ## Pause
+#
+# From here you can start anew.
+
+# %% tags=["pause"]
+from workshop.checks import check
+
+# %% [markdown]
+{SECOND}
+# %% [markdown]
+{THIRD}"""
 
 CLOSING = """
 # %% [markdown]
-# ## What we saw
+# ## What we saw · 2 min
 #
 # **Recall:** What is one? What is two? What is three?
+#
+# <details><summary>Answers</summary> One. Two. Three. </details>
 #
 # **On your own data:** count it.
 #
 # **Next:** [this](77_threes.ipynb) again.
 """
-SOURCE = OPENING + EXERCISES + FILLER + CLOSING
+SOURCE = OPENING + PARTS + FILLER + CLOSING
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -121,8 +146,8 @@ def built_once(tmp_path_factory) -> dict[str, str]:
     write_source(root, SOURCE)
     assert builder.main(["--root", str(root)]) == 0
     return {
-        f"{tree}/77_threes.ipynb": (root / tree / "77_threes.ipynb").read_text(encoding="utf-8")
-        for tree in ("notebooks", "solutions")
+        str(path.relative_to(root)): path.read_text(encoding="utf-8")
+        for path in [*root.glob("*/*.ipynb"), *root.glob("workshop/checks/*.json")]
     }
 
 
@@ -130,7 +155,7 @@ def built_once(tmp_path_factory) -> dict[str, str]:
 def root(tmp_path: Path, built_once: dict[str, str]) -> Path:
     write_source(tmp_path, SOURCE)
     for name, text in built_once.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path
 
@@ -166,7 +191,7 @@ def test_learners_notebook_has_stubs_hints_and_expected_lines(root):
     for cell in code(notebook):
         if "check" in builder.tags(cell):
             (output,) = cell.outputs
-            number = builder.check_id(cell)
+            number = chapters.check_id(cell)
             assert output.data["text/plain"] == f"⏳ {number}: not attempted yet"
             assert "not attempted yet" in output.data["text/html"]
             assert cell.execution_count  # nbval compares only what was run
@@ -253,7 +278,7 @@ def test_failing_cell_stops_with_chapter_cell_source_and_error(
     write_source(root, SOURCE.replace('print("a stored output")', line))
     assert builder.main(["--root", str(root)]) == 1
     message = capsys.readouterr().err
-    assert message.startswith(f"77_threes, cell 3 of 26:\n    {line}\n")
+    assert message.startswith(f"77_threes, cell 3 of 29:\n    {line}\n")
     assert said in message and "\x1b" not in message
     assert (root / "solutions" / "77_threes.ipynb").read_bytes() == before
 
@@ -311,14 +336,22 @@ def swap(old: str, new: str) -> Callable[[str], str]:
     return edit
 
 
-LONG_CODE = "\n".join(f"a{i} = {i}" for i in range(13))
+LONG_CODE = "\n".join(["def f():", *(f"    a{i} = {i}" for i in range(12))])
 BROKEN_SOURCES = [
     (swap("# # 77 ·", "# # 76 ·"), 'does not begin with the heading "# 77 · Title"'),
     (swap("**You will be able to**", "You can"), "opening: **You will be able to** is missing"),
     (swap("**You need**", "Needs"), "opening: **You need** is missing"),
     (swap("**Time**", "Time"), "opening: **Time** is missing"),
+    (swap("12 min reading", "13 min reading"), "12 min reading, 15 min exercises"),
+    (swap("· 10 min", "· 50 min"), "the core path takes 67 minutes, at most 60"),
+    (swap("## Numbers · 10 min", "## Numbers"), "a section says its minutes"),
+    (swap("## Numbers · 10 min", "## Numbers · 30 min"), "the pause comes after 74% of the minutes"),
+    (swap(' tags=["pause"]', ""), 'one text cell "## Pause", then one code cell'),
     (swap("## What we saw", "## The end"), 'does not end with a text cell "## What we saw"'),
     (lambda text: text + "\n# %%\n1\n", 'does not end with a text cell "## What we saw"'),
+    (swap("<summary>Answers</summary>", ""), "<summary>Answers</summary> is missing"),
+    (swap("A [[number]] says", "This [[number]] says"), "the glossary would say 'This number says"),
+    (swap("## Numbers ·", "## [[Numbers]] ·"), "marked outside of a sentence, in a heading"),
     (swap("**Recall:**", "Recall:"), "closing: **Recall:** is missing"),
     (swap("What is two? ", ""), "closing: 2 recall questions"),
     (swap("**On your own data:**", ""), "closing: **On your own data:** is missing"),
@@ -332,12 +365,15 @@ BROKEN_SOURCES = [
     (swap("value = 2\n# BEGIN SOLUTION\nvalue = 3\n# END SOLUTION", "value = 3"), "77.3 has no cell"),
     (swap("5 min: a value", "a value"), "an exercise begins"),
     (swap("break it, fix it", "the last"), 'no exercise is titled "break it, fix it"'),
-    (lambda text: text.replace(EXERCISES, EXERCISES.split("\n# %% [markdown]\n# ### ✍️ Your turn 77.3")[0]),
-     "has 2 exercises, 3 to 5"),
-    (swap('print("a stored output")', LONG_CODE), "cell 3: 13 lines of code, at most 12"),
-    (swap("# Line 3 of this text.", "# " + "word " * 81), "81 words, at most 80"),
-    (swap(FILLER, ""), "has 14 cells, 25 to 45"),
-    (swap(FILLER, FILLER * 3), "has 50 cells, 25 to 45"),
+    (swap("# %% [markdown]\n" + THIRD, ""), "has 2 exercises, 3 to 5"),
+    (swap('print("a stored output")', LONG_CODE), "cell 3: 13 lines of code, at most 10"),
+    (swap('print("a stored output")', LONG_CODE), "has no docstring of one line"),
+    (swap("# Line 3 of this text.", "# " + "word " * 101), "101 words, at most 100"),
+    (swap(FILLER, ""), "has 17 cells, 25 to 80"),
+    (swap(FILLER, FILLER * 6), "has 89 cells, 25 to 80"),
+    (swap('print("a stored output")', "print(three)"), "cell 3: uses three, which exercise 77.1 binds"),
+    (swap('print("a stored output")', "def f(x):\n    return x + value"),
+     "cell 3: uses value, which exercise 77.3 binds"),
     (swap("# Line 3 of", "# 🚀 Line 3 of"), "emoji 🚀"),
     (swap("# Line 3 of", "# ⭐ Line 3 of"), "emoji ⭐"),
     (swap("(77_threes.ipynb)", "(78_fours.ipynb)"), "link to 78_fours.ipynb, which leads nowhere"),
@@ -353,6 +389,65 @@ def test_check_names_what_breaks_a_rule(root, capsys, edit, said):
     assert builder.main(["--root", str(root), "--check"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("print(x := 3)", "an assignment inside a call"),
+        ("print(sorted([1], key=lambda v, n=2: v))", "a lambda with default arguments"),
+        ("rows.argsort().argsort()", "a double argsort"),
+        ("np.argsort(np.argsort(rows))", "a double argsort"),
+        ("[a for a in [b for b in rows]]", "a comprehension inside a comprehension"),
+        ("[[b for b in a] for a in rows]", "a comprehension inside a comprehension"),
+        ("a = b = 3", "a chain of assignments"),
+        ("for row in rows:\n    id = row", "the name id belongs to the language"),
+        ("rows += [3]", "a list that grows by +="),
+        ("print(f'{3 * 4:.2f}')", "a formula inside an f-string"),
+        ("def f(x):\n    return x", "the function f has no docstring of one line"),
+    ],
+)
+def test_what_is_kept_out_of_chapters_is_named_and_plain_python_is_not(line, said):
+    assert list(chapter_rules.code(line)) == [said]
+    assert not list(chapter_rules.code("total = 3 * 4\nprint(f'{total:.2f}', rows.argsort())"))
+
+
+def test_lines_of_code_leave_out_imports_comments_docstrings_and_solutions():
+    source = (
+        "import numpy as np\nfrom a import (\n    b,\n    c,\n)\n\n# why\n"
+        'def f(x):\n    """Says."""\n    # BEGIN SOLUTION\n    return 1\n    # END SOLUTION\n'
+        "answer = await f(3)\n"
+    )
+    assert chapter_rules.code_lines(source) == 2
+
+
+def test_the_readme_says_the_minutes_of_each_chapter(root, capsys):
+    row = "| [77](notebooks/77_threes.ipynb) | count | {} |\n"
+    (root / "README.md").write_text(row.format(27), encoding="utf-8")
+    assert check_says(root, capsys).startswith("All notebooks are up to date")
+    (root / "README.md").write_text(row.format(40), encoding="utf-8")
+    assert "the map says 40 minutes for 77_threes, not 27" in check_says(root, capsys)
+
+
+def test_terms_become_links_into_a_glossary_of_the_sentences_that_explain_them(root):
+    text = "\n".join(cell.source for cell in read(root, "notebooks").cells)
+    assert "A [*number*](glossary.ipynb#number) says how many" in text
+    assert "Some [*odd ones*](glossary.ipynb#odd-number) are left over" in text
+    path = root / "solutions" / "glossary.ipynb"
+    assert path.read_text() == (root / "notebooks" / "glossary.ipynb").read_text()
+    entries = [cell.source for cell in nbformat.read(path, as_version=4).cells]
+    place = "*Chapter* [77 · Threes](77_threes.ipynb)"
+    assert entries[1:] == [
+        f"### number\n\nA number says how many there are. {place}",
+        f"### odd number\n\nSome odd ones are left over in pairs. {place}",
+    ]
+
+
+def test_the_course_knows_title_minutes_and_stubs_of_a_chapter(root):
+    about = json.loads((root / "workshop/checks/ch77.json").read_text(encoding="utf-8"))
+    assert (about["title"], about["minutes"]) == ("77 · Threes", 27)
+    stubs = 'def three() -> int:\n    """Three."""\n    ...  # your code here'
+    assert about["stubs"]["77.1"] == [stubs]
+
+
 def edit_notebook(root: Path, tree: str, old: str, new: str) -> None:
     path = root / tree / "77_threes.ipynb"
     text = path.read_text(encoding="utf-8")
@@ -363,6 +458,10 @@ def edit_notebook(root: Path, tree: str, old: str, new: str) -> None:
 def test_check_finds_stale_missing_and_orphaned_files(root, capsys):
     edit_notebook(root, "notebooks", "Line 3 of", "Line three of")
     assert "notebooks/77_threes.ipynb is stale" in check_says(root, capsys)
+    (root / "workshop/checks/ch77.json").write_text("{}")
+    assert "workshop/checks/ch77.json is stale" in check_says(root, capsys)
+    (root / "notebooks" / "glossary.ipynb").unlink()
+    assert "notebooks/glossary.ipynb is stale" in check_says(root, capsys)
     (root / "notebooks" / "77_threes.ipynb").unlink()
     assert "notebooks/77_threes.ipynb is missing" in check_says(root, capsys)
     edit_notebook(root, "solutions", "Line 3 of", "Line three of")
@@ -387,7 +486,7 @@ def test_check_finds_solutions_that_do_not_pass_and_cells_that_never_ran(root, c
     edit_notebook(root, "solutions", "✅ 77.2", "❌ 77.2")
     edit_notebook(root, "solutions", '"execution_count": 3,', '"execution_count": null,')
     said = check_says(root, capsys)
-    assert "cell 10: the check does not pass on the solution" in said
+    assert "cell 13: the check does not pass on the solution" in said
     assert "was not executed" in said
 
 
@@ -420,4 +519,6 @@ def test_check_finds_large_pictures(root, capsys):
     output.update(output_type="display_data", metadata={}, data={"image/png": "A" * 210_000})
     path.write_text(json.dumps(notebook), encoding="utf-8")
     stored = builder.Chapter(root / "solutions" / "src" / "77_threes.py").stored_solution()
-    assert "cell 3: the picture is larger than 150 kB" in list(builder.outputs(stored))
+    said = "\n".join(builder.outputs(stored))
+    assert "cell 3: the picture is larger than 150 kB" in said
+    assert "cell 3: the picture has no text alternative" in said

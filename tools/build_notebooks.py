@@ -4,15 +4,16 @@ notebooks/   stubs in place of solutions, hints under each exercise, no outputs 
              "not attempted yet" of each check
 solutions/   the same cells with their solutions, executed, outputs kept
 
-A chapter is executed when its code changed since the stored outputs, or with --force. `--check`
-writes nothing: it says, one line each, what is stale or breaks the rules of CONTRIBUTING.md.
+Each tree has the glossary, and workshop/checks/chNN.json says what a running course must know of a
+chapter: its title, its minutes and its stubs. A chapter is executed when its code changed since the
+stored outputs, or with --force. `--check` writes nothing: it says, one line each, what is stale or
+breaks the rules of CONTRIBUTING.md.
 """
 
 import argparse
-import ast
 import base64
-import hashlib
 import io
+import json
 import os
 import re
 import sys
@@ -21,178 +22,23 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import jupytext
 import nbformat
+from chapter_rules import rules
+from chapters import GLOSSARY, MARKER, Chapter, glossary, sources, tags
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from PIL import Image
 
-from workshop import checks
-
 ROOT = Path(__file__).resolve().parent.parent
 MAX_PNG = 150_000
-MAX_CODE_LINES = 12
-MAX_WORDS = 80
 CELL_TIMEOUT = 120
 MIN_COMPARED = 0.75
-
-SOLUTION = re.compile(
-    r"^(?P<indent>[ \t]*)# BEGIN SOLUTION[ \t]*\n(?P<code>.*?)^[ \t]*# END SOLUTION[ \t]*$",
-    re.M | re.S,
-)
-MARKER = re.compile(r"(BEGIN|END) SOLUTION")
-EXERCISE = re.compile(r"^### ✍️ Your turn (?P<id>[\d.]+) · \d+ min: (?P<title>.+)$", re.M)
-CHECK = re.compile(r'^check\("(?P<id>[\d.]+)", .+\)$', re.S)
-LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)[^)]*\)")
-EMOJI = re.compile(r"[\U0001F000-\U0001FAFF☀-➿⌚⌛⏩-⏺⭐⭕⬛⬜]")
-ALLOWED = set("✍✅❌⏳✓✗")
+MIN_ALT = 20  # characters
 
 
 class BuildError(Exception):
     """A chapter cannot be built; the message names chapter and cell."""
-
-
-class Chapter:
-    """One source file and the two notebooks made from it."""
-
-    def __init__(self, source: Path) -> None:
-        """Read the source, and the hints from workshop.checks."""
-        self.source = source
-        self.stem = source.stem
-        self.number = int(self.stem[:2])
-        root = source.parent.parent.parent
-        self.exercise_path = root / "notebooks" / f"{self.stem}.ipynb"
-        self.solution_path = root / "solutions" / f"{self.stem}.ipynb"
-        self.cells = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent").cells
-        self.hints = {e.id: e.hints for e in checks.exercises(self.number)}
-
-    def code_hash(self) -> str:
-        """Changes when something changes that outputs depend on: code or tags, not prose."""
-        parts = [repr((c.source, tags(c))) for c in self.cells if c.cell_type == "code"]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-    def names_checked(self, position: int) -> set[str]:
-        """Names that the next check cell after `position` hands over."""
-        for cell in self.cells[position:]:
-            if "check" in tags(cell):
-                return {n.id for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Name)}
-        return set()
-
-    def exercise_notebook(self) -> NotebookNode:
-        """The learner's notebook."""
-        cells = []
-        for position, (original, cell) in enumerate(
-            zip(self.cells, self._fresh_cells(), strict=True)
-        ):
-            if "solution" in tags(cell):
-                continue
-            if cell.cell_type == "code":
-                cell.source = stub(original.source, self.names_checked(position)).rstrip()
-            if "check" in tags(cell):
-                id = check_id(cell)
-                if id:
-                    self._expect_open(cell, id, 1 + sum(c.cell_type == "code" for c in cells))
-                cell.metadata["tags"] = [*tags(cell), "nbval-check-output"]
-            cells.append(cell)
-        return self._notebook(cells, {})
-
-    def solution_notebook(self) -> NotebookNode:
-        """The solved notebook, without outputs."""
-        cells = list(self._fresh_cells())
-        for cell in cells:
-            if cell.cell_type == "code":
-                cell.source = re.sub(
-                    r"^[ \t]*# (BEGIN|END) SOLUTION[ \t]*(\n|$)", "", cell.source, flags=re.M
-                ).rstrip()
-        return self._notebook(cells, {"workshop": {"code_sha256": self.code_hash()}})
-
-    def stored_solution(self) -> NotebookNode | None:
-        """The solved notebook with the outputs on disk, or None if those are of other code."""
-        if not self.solution_path.exists():
-            return None
-        stored = nbformat.read(self.solution_path, as_version=4)
-        if stored.metadata.get("workshop", {}).get("code_sha256") != self.code_hash():
-            return None
-        code = [c for c in stored.cells if c.cell_type == "code"]
-        fresh = self.solution_notebook()
-        for cell, old in zip([c for c in fresh.cells if c.cell_type == "code"], code, strict=True):
-            cell.outputs, cell.execution_count = old.outputs, old.execution_count
-        return fresh
-
-    def _fresh_cells(self) -> Iterator[NotebookNode]:
-        for position, cell in enumerate(self.cells):
-            metadata = {"tags": tags(cell)} if tags(cell) else {}
-            id = self._cell_id(position, cell.cell_type)
-            if cell.cell_type == "code":
-                yield nbformat.v4.new_code_cell(cell.source, id=id, metadata=metadata)
-            else:
-                source = cell.source.rstrip() + self._hints_below(cell)
-                yield nbformat.v4.new_markdown_cell(source, id=id, metadata=metadata)
-
-    def _cell_id(self, position: int, kind: str) -> str:
-        place = f"{self.stem}:{position}:{kind}".encode()
-        return hashlib.sha1(place, usedforsecurity=False).hexdigest()[:8]
-
-    def _hints_below(self, cell: NotebookNode) -> str:
-        exercise = EXERCISE.search(cell.source)
-        hints = self.hints.get(exercise["id"], ()) if exercise else ()
-        return "".join(
-            f"\n\n<details><summary>Hint {i}</summary>\n\n{hint}\n\n</details>"
-            for i, hint in enumerate(hints, 1)
-        )
-
-    def _expect_open(self, cell: NotebookNode, id: str, count: int) -> None:
-        result = checks.Result(id, "open", "not attempted yet")
-        data = {"text/plain": repr(result), "text/html": result._repr_html_()}
-        cell.outputs = [nbformat.v4.new_output("execute_result", data, execution_count=count)]
-        cell.execution_count = count
-
-    def _notebook(self, cells: list[NotebookNode], extra: dict) -> NotebookNode:
-        kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-        metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, **extra}
-        return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
-
-
-def tags(cell: NotebookNode) -> list[str]:
-    """The cell's tags."""
-    return list(cell.metadata.get("tags", []))
-
-
-def check_id(cell: NotebookNode) -> str:
-    """The exercise that a check cell checks; empty if its line has another form."""
-    match = CHECK.match(cell.source.strip())
-    return match["id"] if match else ""
-
-
-def stub(source: str, wanted: set[str]) -> str:
-    """Cut solutions out. At the left margin, names that the check wants become `name = ...`."""
-
-    def replace(match: re.Match) -> str:
-        indent, here = match["indent"], "...  # your code here"
-        if indent:
-            return indent + here
-        before = bound(source[: match.start()])
-        names = [name for name in bound(match["code"]) if name in wanted and name not in before]
-        return "\n".join(f"{name} = {here}" for name in names) or here
-
-    return SOLUTION.sub(replace, source)
-
-
-def bound(code: str) -> list[str]:
-    """Names bound at the top level of a piece of code, in order."""
-    try:
-        body = ast.parse(code).body
-    except SyntaxError:
-        return []
-    names = []
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.append(node.name)
-        else:
-            stored = (n for n in ast.walk(node) if isinstance(n, ast.Name))
-            names += [n.id for n in stored if isinstance(n.ctx, ast.Store)]
-    return list(dict.fromkeys(names))
 
 
 def text_of(notebook: NotebookNode) -> str:
@@ -200,6 +46,11 @@ def text_of(notebook: NotebookNode) -> str:
     nbformat.validate(notebook)
     text = nbformat.writes(notebook, indent=1, ensure_ascii=False, sort_keys=True)
     return text if text.endswith("\n") else text + "\n"
+
+
+def about_text(chapter: Chapter) -> str:
+    """What workshop/checks/chNN.json says."""
+    return json.dumps(chapter.about(), indent=1, ensure_ascii=False) + "\n"
 
 
 def write(path: Path, text: str) -> bool:
@@ -345,12 +196,13 @@ def build(chapter: Chapter, force: bool = False) -> str:
         solution = execute(chapter)
     changed = write(chapter.solution_path, text_of(solution))
     changed |= write(chapter.exercise_path, text_of(chapter.exercise_notebook()))
+    changed |= write(chapter.about_path, about_text(chapter))
     if ran:
         return f"{chapter.stem}: executed in {time.monotonic() - begun:.0f} s"
     return f"{chapter.stem}: {'text rebuilt, outputs kept' if changed else 'up to date'}"
 
 
-# ----------------------------------------------------------------------------------------- rules
+# --------------------------------------------------------------------------------------- --check
 
 
 def problems(root: Path) -> list[str]:
@@ -361,16 +213,26 @@ def problems(root: Path) -> list[str]:
         chapter = Chapter(source)
         stems.add(chapter.stem)
         found += [f"{chapter.stem}: {p}" for p in (*freshness(chapter), *rules(chapter))]
+        found += on_the_map(root, chapter)
+    wanted = text_of(glossary([Chapter(source) for source in sources(root)]))
     for folder in ("notebooks", "solutions"):
         for path in sorted((root / folder).glob("*.ipynb")):
-            if path.stem not in stems:
+            if path.stem not in {*stems, GLOSSARY}:
                 found.append(f"{folder}/{path.name}: has no source solutions/src/{path.stem}.py")
+        path = root / folder / f"{GLOSSARY}.ipynb"
+        if not path.exists() or path.read_text(encoding="utf-8") != wanted:
+            found.append(f"{folder}/{path.name} is stale: run `make notebooks`")
     return found
 
 
-def sources(root: Path) -> list[Path]:
-    """All chapter sources, in order."""
-    return sorted((root / "solutions" / "src").glob("[0-9][0-9]_*.py"))
+def on_the_map(root: Path, chapter: Chapter) -> Iterator[str]:
+    """The README's map links the chapter and says its minutes."""
+    link, minutes = f"(notebooks/{chapter.stem}.ipynb)", sum(chapter.minutes())
+    readme = root / "README.md"
+    rows = readme.read_text(encoding="utf-8").splitlines() if readme.exists() else []
+    said = [row.split("|")[-2].strip() for row in rows if row.startswith("|") and link in row]
+    if rows and said != [str(minutes)]:
+        yield f"README.md: the map says {', '.join(said) or 'no'} minutes for {chapter.stem}, not {minutes}"
 
 
 def freshness(chapter: Chapter) -> Iterator[str]:
@@ -384,6 +246,9 @@ def freshness(chapter: Chapter) -> Iterator[str]:
             yield f"notebooks/{path.name} is stale: run `make notebooks`"
         if MARKER.search(text):
             yield f"notebooks/{path.name} holds a solution marker"
+    path = chapter.about_path
+    if not path.exists() or path.read_text(encoding="utf-8") != about_text(chapter):
+        yield f"workshop/checks/{path.name} is stale: run `make notebooks`"
     path = chapter.solution_path
     if not path.exists():
         yield f"solutions/{path.name} is missing: run `make notebooks`"
@@ -407,6 +272,11 @@ def outputs(notebook: NotebookNode) -> Iterator[str]:
             yield f"cell {number}: the check does not pass on the solution"
         for output in cell.outputs:
             png = output.get("data", {}).get("image/png", "")
+            if png and len(output.metadata.get("image/png", {}).get("alt", "")) < MIN_ALT:
+                yield (
+                    f"cell {number}: the picture has no text alternative; functions of `plots` give "
+                    'one, and after a drawing of your own comes plots.show("what it shows")'
+                )
             if len(png) * 3 / 4 > MAX_PNG:
                 yield f"cell {number}: the picture is larger than {MAX_PNG / 1000:.0f} kB"
             if re.search(r"\d%\|", output.get("text", "")):
@@ -422,109 +292,6 @@ def outputs(notebook: NotebookNode) -> Iterator[str]:
             f"only {sum(with_output)} of {len(with_output)} cells with output are compared, "
             f"at least {MIN_COMPARED:.0%} must be"
         )
-
-
-def rules(chapter: Chapter) -> Iterator[str]:
-    """What every chapter source keeps to."""
-    yield from blocks(chapter)
-    yield from exercises(chapter)
-    fewest = 10 if chapter.number == 0 else 25
-    if not fewest <= len(chapter.cells) <= 45:
-        yield f"has {len(chapter.cells)} cells, {fewest} to 45 are asked for"
-    solved = chapter.solution_notebook()
-    for number, (cell, clean) in enumerate(zip(chapter.cells, solved.cells, strict=True), 1):
-        if cell.cell_type == "code":
-            lines = sum(bool(line.strip()) for line in clean.source.splitlines())
-            if lines > MAX_CODE_LINES:
-                yield f"cell {number}: {lines} lines of code, at most {MAX_CODE_LINES}"
-            if MARKER.search(SOLUTION.sub("", cell.source)):
-                yield f"cell {number}: a solution marker without its partner"
-        else:
-            if (count := words(cell.source)) > MAX_WORDS:
-                yield f"cell {number}: {count} words, at most {MAX_WORDS}"
-            if strange := sorted(set(EMOJI.findall(cell.source)) - ALLOWED):
-                yield f"cell {number}: emoji {' '.join(strange)}"
-            for target in LINK.findall(cell.source):
-                if reason := unreachable(chapter, target):
-                    yield f"cell {number}: link to {target}, {reason}"
-
-
-def unreachable(chapter: Chapter, target: str) -> str:
-    """Why a link leads nowhere from one of the two trees; empty if it leads somewhere."""
-    for folder in (chapter.exercise_path.parent, chapter.solution_path.parent):
-        path = (folder / target).resolve()
-        source = chapter.source.with_name(f"{path.stem}.py")
-        # a notebook not yet built is reported as missing, once
-        if not path.exists() and not (path.suffix == ".ipynb" and source.exists()):
-            return f"which leads nowhere from {folder.name}/"
-    return ""
-
-
-def words(markdown: str) -> int:
-    """Words a reader reads: no fenced code, no link targets, no tags, no signs alone."""
-    text = re.sub(r"```.*?```", "", markdown, flags=re.S)
-    text = re.sub(r"\]\([^)]*\)", "]", text)
-    text = re.sub(r"<[^>]+>", "", text)
-    return sum(bool(re.search(r"\w", word)) for word in text.split())
-
-
-def blocks(chapter: Chapter) -> Iterator[str]:
-    """Opening and closing."""
-    if not chapter.cells or chapter.cells[0].cell_type != "markdown":
-        yield "does not begin with a text cell"
-        return
-    opening = chapter.cells[0].source
-    if not re.match(rf"# {chapter.number:02d} · \S", opening):
-        yield f'does not begin with the heading "# {chapter.number:02d} · Title"'
-    for bold in ("**You will be able to**", "**You need**", "**Time**"):
-        if bold not in opening:
-            yield f"opening: {bold} is missing from the first cell"
-    texts = [c.source for c in chapter.cells if c.cell_type == "markdown"]
-    at = [i for i, text in enumerate(texts) if text.startswith("## What we saw")]
-    if not at or chapter.cells[-1].cell_type != "markdown":
-        yield 'closing: does not end with a text cell "## What we saw"'
-        return
-    closing = "\n\n".join(texts[at[-1] :])
-    for bold in ("**Recall:**", "**On your own data:**", "**Next:**"):
-        if bold not in closing:
-            yield f"closing: {bold} is missing"
-    recall = re.search(r"\*\*Recall:\*\*(.*?)(\n\n|\Z)", closing, re.S)
-    if recall and recall[1].count("?") != 3:
-        yield f"closing: {recall[1].count('?')} recall questions, three are asked for"
-
-
-def exercises(chapter: Chapter) -> Iterator[str]:
-    """Each exercise has its id, hints, a stub and a check, and one is to be broken and fixed."""
-    found = []
-    for position, cell in enumerate(chapter.cells):
-        if cell.cell_type == "markdown" and "Your turn" in cell.source and "✍" in cell.source:
-            if match := EXERCISE.search(cell.source):
-                found.append((position, match["id"], match["title"]))
-            else:
-                yield (
-                    f"cell {position + 1}: an exercise begins "
-                    f'"### ✍️ Your turn {chapter.number}.1 · 5 min: title"'
-                )
-    fewest = 1 if chapter.number == 0 else 3
-    if not fewest <= len(found) <= 5:
-        yield f"has {len(found)} exercises, {fewest} to 5 are asked for"
-    if chapter.number and not any("break it, fix it" in t.lower() for _, _, t in found):
-        yield 'no exercise is titled "break it, fix it"'
-    ends = [position for position, _, _ in found[1:]] + [len(chapter.cells)]
-    for order, ((position, id, _), end) in enumerate(zip(found, ends, strict=False), 1):
-        if id != f"{chapter.number}.{order}":
-            yield f"cell {position + 1}: exercise {id} should be {chapter.number}.{order}"
-        own = [c for c in chapter.cells[position:end] if c.cell_type == "code"]
-        if not chapter.hints.get(id):
-            yield f"exercise {id} has no hints in workshop/checks/ch{chapter.number:02d}.py"
-        if not any(SOLUTION.search(c.source) for c in own):
-            yield f"exercise {id} has no cell with # BEGIN SOLUTION … # END SOLUTION"
-        if [check_id(c) for c in own if "check" in tags(c)] != [id]:
-            yield f'exercise {id} has no check cell (tag "check") with the one line check("{id}", …)'
-    given = {id for _, id, _ in found}
-    for id in chapter.hints:
-        if id not in given:
-            yield f"exercise {id} is registered but not in the chapter"
 
 
 # --------------------------------------------------------------------------------- command line
@@ -557,6 +324,9 @@ def main(arguments: list[str] | None = None) -> int:
             except BuildError as error:
                 print(error, file=sys.stderr)
                 return 1
+    text = text_of(glossary([Chapter(source) for source in sources(options.root)]))
+    for folder in ("notebooks", "solutions"):
+        write(options.root / folder / f"{GLOSSARY}.ipynb", text)
     return 0
 
 
