@@ -1,7 +1,7 @@
-"""Each exercise check against wrong answers and stubs, and the engine that runs them.
+"""Each exercise check against what people write, right and wrong, and the engine that runs them.
 
-That a check passes on its solution is proved elsewhere: `tools/build_notebooks.py --check` asks for
-"✅" in the stored output of every check cell, and nbval's strict run compares it with a fresh one.
+tests/answers/chNN.py holds the answers: RIGHT, exercise to answers in different styles, and WRONG,
+exercise to pairs of an answer and a part of what the check must say of it.
 """
 
 import functools
@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -30,16 +31,18 @@ EXERCISES = [e for chapter in checks.chapters() for e in checks.exercises(chapte
 
 
 @functools.cache
-def wrong_answers(chapter: str) -> dict[str, list[tuple]]:
-    path = Path(__file__).parent / "wrong_answers" / f"ch{int(chapter):02d}.py"
-    return importlib.import_module(f"wrong_answers.{path.stem}").WRONG if path.exists() else {}
+def answers(kind: str, id: str) -> list:
+    """The answers of a kind, RIGHT or WRONG, to an exercise."""
+    module = f"answers.ch{int(id.split('.')[0]):02d}"
+    return getattr(importlib.import_module(module), kind, {}).get(id, [])
 
 
-PLANTED = [
-    pytest.param(e, answer, fragment, id=f"{e.id}-{number}")
-    for e in EXERCISES
-    for number, (answer, fragment) in enumerate(wrong_answers(e.id.split(".")[0]).get(e.id, []))
-]
+def parameters(kind: str) -> list:
+    return [
+        pytest.param(e, answer, id=f"{e.id}-{number}")
+        for e in EXERCISES
+        for number, answer in enumerate(answers(kind, e.id))
+    ]
 
 
 def answers_of(exercise: checks.Exercise, answer) -> tuple:
@@ -60,15 +63,15 @@ def solution_lines(id: str) -> list[str]:
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
-def test_exercise_has_two_planted_wrong_answers_and_hints(exercise):
-    assert len(wrong_answers(exercise.id.split(".")[0]).get(exercise.id, [])) >= 2
+def test_exercise_has_three_right_answers_eight_wrong_ones_and_hints(exercise):
+    assert len(answers("RIGHT", exercise.id)) >= 3
+    assert len(answers("WRONG", exercise.id)) >= 8
     assert exercise.hints
 
 
-@pytest.mark.parametrize(("exercise", "answer", "fragment"), PLANTED)
-def test_wrong_answer_is_refused_by_name_without_giving_the_solution_away(
-    exercise, answer, fragment, home
-):
+@pytest.mark.parametrize(("exercise", "planted"), parameters("WRONG"))
+def test_wrong_answer_is_refused_by_name_without_giving_the_solution_away(exercise, planted, home):
+    answer, fragment = planted
     result = check(exercise.id, *answers_of(exercise, answer))
     assert result.state == "wrong"
     assert fragment in result.message
@@ -76,10 +79,40 @@ def test_wrong_answer_is_refused_by_name_without_giving_the_solution_away(
         assert not [line for line in solution_lines(exercise.id) if line in result.message]
 
 
+# after the wrong ones: whatever those left behind must not make a right one fail
+@pytest.mark.parametrize(("exercise", "answer"), parameters("RIGHT"))
+def test_right_answer_is_taken_in_every_style(exercise, answer, home):
+    result = check(exercise.id, *answers_of(exercise, answer))
+    assert (result.state, result.message) == ("right", result.message)
+
+
+def raises(*args, **kwargs):
+    raise RuntimeError("garbage")
+
+
+GARBAGE = [
+    None,
+    0,
+    "words",
+    np.zeros((2, 0, 5)),
+    raises,
+    lambda *args, **kwargs: None,
+    int,
+    [[], {}],
+]
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
+def test_garbage_is_a_wrong_answer_and_never_an_error(exercise, home):
+    count = len(inspect.signature(exercise.function).parameters)
+    for answer in GARBAGE:
+        assert check(exercise.id, *[answer] * count).state == "wrong", answer
+
+
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
 def test_stub_is_not_attempted_yet(exercise, home):
     count = len(inspect.signature(exercise.function).parameters)
-    for stub in (..., None, stub_function):
+    for stub in (..., stub_function):
         assert repr(check(exercise.id, *[stub] * count)) == f"⏳ {exercise.id}: not attempted yet"
     assert not (home / "progress.json").exists()
 
@@ -93,15 +126,14 @@ def stub_function(scores, k: int = 3):
 
 
 async def stub_coroutine(x):
-    y = ...
-    return y
+    """Says what to do."""
+    ...
 
 
 class Stub:
-    limit: int = 3
+    """Says what to do."""
 
-    def search(self):
-        return ...
+    ...
 
 
 def double(x):
@@ -156,12 +188,79 @@ def test_html_escapes_and_sets_code(exercise):
 
 def test_stubs_are_seen_and_answers_are_not():
     not_begun = lambda x: ...  # noqa: E731
-    for stub in (stub_function, stub_coroutine, Stub, not_begun, [1, ...], {"k": ...}):
+    for stub in (..., stub_function, stub_coroutine, Stub, not_begun):
         assert is_stub(stub)
     code = compile("def f(x):\n    pass\n\nasync def g(x):\n    ...\n", "<no source>", "exec")
     exec(code, names := {})
     assert is_stub(names["f"]) and is_stub(names["g"])
-    assert not any(map(is_stub, (0, "", [], np.zeros(3), double, len, lambda x: x[..., 0])))
+    for answer in (None, 0, "", [], np.zeros(3), double, len, lambda x: x[..., 0]):
+        assert not is_stub(answer)
+
+
+def left_over(x):
+    ...  # your code here
+    return 2 * x
+
+
+def with_an_exception_of_its_own(x):
+    class Missing(Exception): ...
+
+    if x is None:
+        raise Missing
+    return 2 * x
+
+
+@pytest.mark.parametrize("answer", [left_over, with_an_exception_of_its_own])
+def test_what_is_left_over_of_a_stub_hides_no_answer(exercise, answer):
+    assert check("99.1", answer).state == "right"
+
+
+STUBS = [
+    "def scaled(x):\n    y = 3\n    ...  # your code here\n    return y",
+    'class Loader:\n    """Loads."""\n\n    def load(self):\n        ...  # your code here',
+    'settings = {"k": ...}',
+]
+
+
+def scaled(x):
+    """A comment and a docstring are no answer."""
+    y = 3  # three
+    ...
+    return y
+
+
+class Loader:
+    def load(self): ...
+
+
+@pytest.fixture
+def stubs(exercise, monkeypatch):
+    monkeypatch.setattr(checks, "about", lambda chapter: {"stubs": {"99.1": STUBS}})
+
+
+@pytest.mark.parametrize("answer", [scaled, Loader, {"k": ...}])
+def test_a_stub_with_given_lines_is_known_by_what_the_notebook_had(stubs, answer):
+    assert check("99.1", answer).state == "open"
+
+
+def test_a_stub_that_was_touched_is_an_answer(stubs):
+    def scaled(x):
+        y = 5
+        ...
+        return y
+
+    assert check("99.1", scaled).message == "twice 2 is <4>"
+    assert check("99.1", {"k": 3}).state == "wrong"
+
+
+def test_none_is_an_answer_that_says_what_may_have_happened(exercise):
+    assert "your answer is `None`" in check("99.1", None).message
+
+
+def test_one_of_two_answers_is_named_as_missing(exercise):
+    register("99.2", "hint")(lambda first, second: None)
+    assert check("99.2", double, ...).message.startswith("`second` is still to be written")
+    assert check("99.2", ..., ...).state == "open"
 
 
 def test_exception_is_a_mistake_with_its_last_line_and_where(exercise):
@@ -202,6 +301,49 @@ def test_endless_loop_ends(exercise):
         time.sleep(0.1)
     else:
         pytest.fail("the loop still runs")
+
+
+def started(thread: threading.Thread) -> threading.Thread:
+    thread.start()
+    return thread
+
+
+def test_threads_that_an_answer_leaves_running_are_ended(exercise):
+    left = []
+
+    def leaves_a_loop(x):
+        def loop():
+            while True:
+                pass
+
+        left.append(started(threading.Thread(target=loop, daemon=True)))
+        return 2 * x
+
+    assert check("99.1", leaves_a_loop).state == "right"
+    left[0].join(20)
+    assert not left[0].is_alive()
+
+
+def test_threads_of_libraries_and_of_the_learners_own_before_are_left_alone(exercise):
+    go_on = threading.Event()
+    pool = ThreadPoolExecutor(1)
+
+    def waits():
+        while not go_on.wait(0.01):
+            pass
+
+    before = started(threading.Thread(target=waits))
+    assert check("99.1", lambda x: pool.submit(double, x).result()).state == "right"
+    assert before.is_alive() and pool.submit(double, 4).result() == 8
+    go_on.set()
+    before.join()
+
+
+def test_a_wrong_answer_that_sleeps_does_not_keep_a_right_one_from_passing(exercise):
+    awake = threading.Event()
+    assert "still running" in check("99.1", lambda x: awake.wait(30)).message
+    assert check("99.1", double).state == "right"
+    awake.set()
 
 
 def test_check_may_say_itself_that_nothing_was_done(exercise):
@@ -338,5 +480,5 @@ def test_stubs_made_in_cells(home, tmp_path, history):
     for cell in notebook.cells[1:]:
         marks += [o.data["text/plain"][0] for o in cell.outputs if "data" in o]
         printed += [o.text for o in cell.outputs if o.output_type == "stream"]
-    assert marks == ["⏳", "⏳", "✅", "⏳", "✅"]
-    assert printed == ["from the check\n"] * 2
+    assert marks == ["⏳", "⏳", "✅", "✅", "✅"]
+    assert printed == ["from the check\n"] * 3

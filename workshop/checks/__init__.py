@@ -22,7 +22,6 @@ import dis
 import html
 import importlib
 import inspect
-import io
 import json
 import linecache
 import os
@@ -40,7 +39,7 @@ from typing import Any
 from filelock import FileLock
 
 from workshop.errors import WorkshopError
-from workshop.paths import ROOT, home
+from workshop.paths import home
 
 HERE = Path(__file__).resolve().parent
 
@@ -165,14 +164,24 @@ def check(id: str, *answers: Any) -> Result:
             f'check("{id}", {", ".join(parameters)}) takes {len(parameters)} answer(s) '
             f"after the number, not {len(answers)}."
         )
-    if any(is_stub(answer) for answer in answers):
+    untouched = [is_stub(answer, id) for answer in answers]
+    if all(untouched):
         return Result(id, "open", "not attempted yet")
-    state, message = _run(wanted, answers)
+    if any(untouched):
+        missing = parameters[untouched.index(True)]
+        state, message = "wrong", f"`{missing}` is still to be written: it is a `...` so far"
+    elif any(answer is None for answer in answers):
+        state, message = "wrong", _NONE
+    else:
+        state, message = _run(wanted, answers)
     if state == "open":
         return Result(id, state, message)
     tries, note = _record(id, state == "right")
     hints = wanted.hints[:tries] if state == "wrong" else ()
     return Result(id, state, message, hints, len(wanted.hints), note)
+
+
+_NONE = "your answer is `None`: does the cell bind the name to a value, or to a function that returns one?"
 
 
 def call(function: Callable, *args: Any, **kwargs: Any) -> Any:
@@ -223,6 +232,7 @@ def _run(wanted: Exercise, answers: tuple) -> tuple[str, str]:
         except BaseException as error:
             outcome.append(("wrong", _explain(error)))
 
+    before = set(threading.enumerate())
     thread = threading.Thread(
         target=contextvars.copy_context().run, args=(work,), name=f"check-{wanted.id}", daemon=True
     )
@@ -231,9 +241,8 @@ def _run(wanted: Exercise, answers: tuple) -> tuple[str, str]:
         thread.join(wanted.seconds)
     finally:
         if thread.is_alive():
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(thread.ident), ctypes.py_object(_OutOfTime)
-            )
+            _raise_in(thread)
+        put_away(before | {thread})
     if outcome:
         return outcome[0]
     return "wrong", (
@@ -242,14 +251,47 @@ def _run(wanted: Exercise, answers: tuple) -> tuple[str, str]:
     )
 
 
+def _raise_in(thread: threading.Thread) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread.ident), ctypes.py_object(_OutOfTime)
+    )
+
+
+def put_away(before: set[threading.Thread], seconds: float = 0.5) -> None:
+    """End what an answer left running in threads of its own, so that no later check meets it.
+
+    before   the threads that are none of the answer's
+    seconds  how long to wait for each; one that sleeps in C ends only when it wakes, and harms nobody
+
+    A thread that came meanwhile and is in the learner's code gets an exception; those of libraries,
+    such as the pools of Milvus Lite, are left alone.
+    """
+    for thread in set(threading.enumerate()) - before:
+        frame = sys._current_frames().get(thread.ident)
+        files = (Path(f.f_code.co_filename) for f, _ in traceback.walk_stack(frame))
+        if frame is not None and not all(map(_is_library, files)):
+            _raise_in(thread)
+            thread.join(seconds)
+
+
 def _explain(error: BaseException) -> str:
     """The exception's last line and, where it is the learner's, the line of code it came from."""
     last = traceback.format_exception_only(error)[-1].strip()
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not _is_library(Path(frame.filename))]
-    if own:
+    if own := own_frames(error):
         return f"your code raised `{last}` in line {own[-1].lineno}: `{own[-1].line}`"
     return f"the check could not use your answer: `{last}`"
+
+
+def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The part of an exception's traceback that is the learner's code, outermost first."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if not _is_library(Path(frame.filename))]
+
+
+def own_traceback(error: BaseException) -> str:
+    """The learner's own lines of a traceback, and the error: what a check of a service quotes."""
+    lines = [f"line {frame.lineno}: {frame.line}" for frame in own_frames(error)]
+    return "\n".join([*lines, traceback.format_exception_only(error)[-1].strip()])
 
 
 def _is_library(path: Path) -> bool:
@@ -260,20 +302,25 @@ def _is_library(path: Path) -> bool:
 # --------------------------------------------------------------------- has the learner begun at all?
 
 
-def is_stub(answer: Any) -> bool:
-    """True for None and `...`, and for code that still has a `...` where an answer belongs."""
-    if answer is None or answer is ...:
+def is_stub(answer: Any, id: str | None = None) -> bool:
+    """Whether an answer is what the learner found in the notebook, or holds nothing at all.
+
+    id  of the exercise, whose stub is compared: a `...` left over beside an answer hides nothing
+    """
+    if answer is ...:
         return True
-    if isinstance(answer, list | tuple):
-        return any(item is ... for item in answer)
-    if isinstance(answer, dict):
-        return any(item is ... for item in answer.values())
     if not (inspect.isroutine(answer) or inspect.isclass(answer)):
-        return False
+        return isinstance(answer, list | tuple | dict) and any(
+            isinstance(value, type(answer)) and repr(value) == repr(answer)
+            for value in _stub_values(id)
+        )
     answer = inspect.unwrap(answer)
     tree = _syntax(answer)
     if tree is not None:
-        return any(_is_placeholder(node) for node in ast.walk(tree))
+        definition = tree.body[0] if isinstance(tree, ast.Module) else tree
+        return _is_empty(definition) or _plain(definition) in {
+            _plain(node) for node in _stub_nodes(id) if isinstance(node, type(definition))
+        }
     if inspect.isclass(answer):
         own = set(vars(answer)) - set(vars(type("Empty", (), {}))) - {"__firstlineno__"}
         return not own and not getattr(answer, "__annotations__", None)
@@ -281,10 +328,55 @@ def is_stub(answer: Any) -> bool:
     return code is not None and _returns_nothing(code)
 
 
-def _is_placeholder(node: ast.AST) -> bool:
-    values = {ast.Expr: "value", ast.Assign: "value", ast.Return: "value", ast.Lambda: "body"}
-    value = getattr(node, values.get(type(node), ""), None)
-    return isinstance(value, ast.Constant) and value.value is ...
+def about(chapter: int) -> dict:
+    """Title, minutes and stubs of a chapter, as tools/build_notebooks.py writes them down."""
+    path = HERE / f"ch{chapter:02d}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _stub_nodes(id: str | None) -> list[ast.AST]:
+    cells = about(int(id.split(".")[0])).get("stubs", {}).get(id, []) if id else []
+    return [node for cell in cells for node in ast.walk(ast.parse(cell))]
+
+
+def _stub_values(id: str | None) -> Iterator[Any]:
+    for node in _stub_nodes(id):
+        if isinstance(node, ast.Assign):
+            with contextlib.suppress(ValueError):
+                yield ast.literal_eval(node.value)
+
+
+def _is_empty(definition: ast.AST) -> bool:
+    """Nothing but a docstring and `...` or `pass`."""
+    if isinstance(definition, ast.Lambda):
+        return _is_placeholder(definition.body)
+    body = getattr(definition, "body", [])
+    return all(
+        isinstance(node, ast.Pass)
+        or (isinstance(node, ast.Expr | ast.Return) and _is_placeholder(node.value))
+        or node is _docstring(definition)
+        for node in body
+    )
+
+
+def _is_placeholder(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value is ...
+
+
+def _docstring(definition: ast.AST) -> ast.AST | None:
+    first = definition.body[0]
+    said = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    return first if said and isinstance(first.value.value, str) else None
+
+
+def _plain(definition: ast.AST) -> str:
+    """The definition without what does not run: comments, docstrings, places."""
+    if isinstance(definition, ast.Lambda):
+        return ast.dump(definition)
+    said = _docstring(definition)
+    copied = copy.copy(definition)
+    copied.body = [node for node in definition.body if node is not said]
+    return ast.dump(copied)
 
 
 def _syntax(answer: Any) -> ast.AST | None:
@@ -415,31 +507,25 @@ def progress():
 
 
 def _title(chapter: int) -> str:
-    """The chapter's heading, as its notebook has it."""
-    for path in sorted((ROOT / "notebooks").glob(f"{chapter:02d}_*.ipynb")):
-        match = re.search(r'"# (\d\d · [^"\\]+)', path.read_text(encoding="utf-8"))
-        if match:
-            return match[1]
-    return f"Chapter {chapter:02d}"
+    """The chapter's heading and how long it takes, such as "01 · Vectors and similarity, 50 min"."""
+    known = about(chapter)
+    return f"{known['title']}, {known['minutes']} min" if known else f"Chapter {chapter:02d}"
 
 
 def _draw(rows: list[tuple[str, list[tuple[str, str]]]], note: str):
     from matplotlib.figure import Figure
 
-    class Progress(Figure):
+    from workshop import plots
+
+    class Progress(plots.Picture):
         """Says the same whatever is done, so that a stored notebook compares equal."""
 
         def __repr__(self) -> str:
             return "Your progress: exercises done, tried and open, by chapter"
 
-        def _repr_png_(self) -> bytes:
-            """Shown even in a notebook that never imported pyplot."""
-            self.savefig(buffer := io.BytesIO(), format="png")
-            return buffer.getvalue()
-
     # colours of Okabe and Ito; the sign in each square says the same without colour
     looks = {"done": ("#009E73", "white", "✓"), "tried": ("#F0E442", "black", "…")}
-    figure = Progress(figsize=(7, 0.9 + 0.34 * max(len(rows), 1)), dpi=100, layout="constrained")
+    figure = Figure(figsize=(7, 0.9 + 0.34 * max(len(rows), 1)), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     for y, (_, states) in enumerate(rows):
         for x, (id, state) in enumerate(states):
@@ -473,7 +559,12 @@ def _draw(rows: list[tuple[str, list[tuple[str, str]]]], note: str):
     axes.spines[:].set_visible(False)
     if note:
         figure.supxlabel(note, fontsize=8, wrap=True)
-    return figure
+    told = [
+        f"{name}: {', '.join(f'{id} {state}' for id, state in states)}" for name, states in rows
+    ]
+    picture = plots.done(figure, f"{axes.get_title(loc='left')}. {'; '.join(told)}. {note}")
+    picture.__class__ = Progress
+    return picture
 
 
 def _square(x: float, y: float, face: str):
