@@ -11,7 +11,7 @@ import numpy as np
 from cycler import cycler
 from IPython import get_ipython
 from IPython.core.pylabtools import print_figure
-from IPython.display import HTML, display
+from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -44,7 +44,8 @@ class Picture(Figure):
         about = {"image/png": {"alt": self.alt}}
         display({"image/png": png, "text/plain": repr(self)}, metadata=about, raw=True)
         words = html.escape(self.alt, quote=False)
-        display(HTML(f"<details><summary>This picture in words</summary>{words}</details>"))
+        folded = f"<details><summary>This picture in words</summary>{words}</details>"
+        display({"text/html": folded}, raw=True)
 
 
 def done(figure: Figure, alt: str) -> Picture:
