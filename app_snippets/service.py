@@ -38,6 +38,7 @@ from limits import parse
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -134,12 +135,24 @@ class Encoder(Protocol):
         """The course's own data set, with ids that never change."""
 
 
-CATEGORY = r"^[\w&][\w &/.+-]*$"  # nothing that could end a string in a Milvus filter
+# Letters, marks and digits of any script, and nothing that could end a string in a Milvus filter.
+# A joiner, which people write inside words in Persian and in scripts of India, joins a letter.
+CATEGORY = r"^[\p{L}\p{N}_&]([\p{L}\p{M}\p{N}_ &/.+-]|[\u200C\u200D]\p{L})*$"
 LETTER = r"[^\W_]"
+JOINERS = "\u200c\u200d"
+
+
+def _composed(text: Any) -> Any:
+    """One spelling of each word: macOS writes é as two characters, others as one."""
+    return unicodedata.normalize("NFC", text) if isinstance(text, str) else text
 
 
 def _like_a_category(text: str) -> str:
-    if re.search(CATEGORY.replace("$", r"\Z"), text):
+    text = _composed(text)
+    # Python's re knows no \p: each letter, mark and digit stands here for its kind.
+    kinds = ((unicodedata.category(character)[0], character) for character in text)
+    written = "".join(kind if kind in "LMN" else character for kind, character in kinds)
+    if re.fullmatch(re.sub(r"\\p{(.)}", r"\1", CATEGORY), written):
         return text
     raise ValueError("use letters, digits, spaces and & / . + - _, a letter or digit first")
 
@@ -152,6 +165,7 @@ def _has_a_word(text: str) -> str:
 
 Category = Annotated[
     str,
+    BeforeValidator(_composed),
     Field(max_length=64, json_schema_extra={"pattern": CATEGORY}),
     AfterValidator(_like_a_category),
 ]
@@ -292,12 +306,31 @@ class TooLarge(WorkshopError):
     """A file of the right type that an encoder will not read for its size."""
 
 
+# Format characters that can be seen: signs that stand over the digits after them.
+_SEEN = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+_FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f")  # of a region, such as Wales
+
+
+def _is_hidden(character: str) -> bool:
+    """Whether it shows nothing, or turns what follows around: controls, and no letter of a script.
+
+    A character that this Python's table does not know stays: emoji are older than their table.
+    """
+    kind, code = unicodedata.category(character), ord(character)
+    if kind == "Cf":
+        return character not in JOINERS + _SEEN
+    never = 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE or 0xE0000 <= code <= 0xE0FFF
+    return kind in ("Cc", "Cs") or (kind == "Cn" and never)
+
+
 def shown_name(name: str | None) -> str:
-    """A client's file name as a line of text to show: no folders, no control characters."""
+    """A client's file name as a line of text to show: no folders, nothing hidden in it."""
     last = re.split(r"[/\\]", unicodedata.normalize("NFC", name or ""))[-1]
-    visible = "".join(" " if c.isspace() else c for c in last)
-    visible = "".join(c for c in visible if not unicodedata.category(c).startswith("C"))
-    return " ".join(visible.split())[:100] or "unnamed"
+    line = "".join(" " if c.isspace() else c for c in last)
+    flags = {place for flag in _FLAG.finditer(line) for place in range(*flag.span())}
+    seen = "".join(c for i, c in enumerate(line) if i in flags or not _is_hidden(c))
+    seen = " ".join(seen.split())[:100].strip(JOINERS)
+    return seen or "unnamed"
 
 
 async def _service(request: Request) -> Service:  # a plain def would cost a trip to a thread

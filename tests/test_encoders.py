@@ -11,6 +11,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
@@ -236,6 +237,32 @@ def test_a_wrong_number_of_threads_or_batch_size_is_refused(text, wrong):
         ImageEncoder(threads=wrong)
     with pytest.raises(EncodingError, match="batch_size must be a whole number"):
         text.encode(["a"], batch_size=wrong)
+
+
+@pytest.mark.parametrize(
+    "many",
+    [np.array(TEXTS), pandas.Series(TEXTS), set(TEXTS), iter(TEXTS), dict.fromkeys(TEXTS)],
+    ids=lambda given: type(given).__name__,
+)
+def test_many_items_that_are_no_list_are_refused_with_what_fits(text, image, many):
+    given = type(many).__name__
+    with pytest.raises(
+        EncodingError, match=rf"list of strings, not {given}: encode\(list\(texts\)\)"
+    ):
+        text.encode(many)
+    with pytest.raises(
+        ImageError, match=rf"list of pictures, not {given}: encode\(list\(images\)\)"
+    ):
+        image.encode(many)
+    assert text.encode(list(many)).shape == (len(TEXTS), 384)
+
+
+@pytest.mark.parametrize("one", ["a dog", b"a dog", 7, None])
+def test_one_item_is_refused_with_the_list_that_fits(text, image, one):
+    with pytest.raises(EncodingError, match=r"encode\(\[text\]\)"):
+        text.encode(one)
+    with pytest.raises(ImageError, match=r"encode\(\[image\]\)"):
+        image.encode(one)
 
 
 # ------------------------------------------------------------------------------ pictures of all kinds

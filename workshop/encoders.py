@@ -9,7 +9,7 @@ import json
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import cache
@@ -132,6 +132,13 @@ def _positive(name: str, value: object) -> int:
     return value
 
 
+def _no_list(of: str, one: str, given: object) -> str:
+    """What fits, said to somebody who gave one item, or many of them in another form."""
+    many = isinstance(given, Iterable) and not isinstance(given, str | bytes | Path)
+    fits = f"list({one}s)" if many else f"[{one}]"
+    return f"encode() takes a list of {of}, not {type(given).__name__}: encode({fits})"
+
+
 def _map(work: Callable, jobs: Sequence, threads: int) -> Iterator:
     """work(job) for each job, in order; the first error ends all."""
     if threads == 1 or len(jobs) < 2:
@@ -184,10 +191,8 @@ class TextEncoder:
 
         Raises EncodingError, naming the index, for an item that is not a string or is empty.
         """
-        if isinstance(texts, str) or not isinstance(texts, Sequence):
-            raise EncodingError(
-                f"encode() takes a list of strings, not {type(texts).__name__}: encode([text])"
-            )
+        if isinstance(texts, str | bytes) or not isinstance(texts, Sequence):
+            raise EncodingError(_no_list("strings", "text", texts))
         for index, text in enumerate(texts):
             if not isinstance(text, str):
                 raise EncodingError(f"Text {index} is not a string but {type(text).__name__}.")
@@ -368,9 +373,7 @@ class ImageEncoder:
         One pass through the model gives both. As `encode` otherwise.
         """
         if isinstance(images, str | bytes) or not isinstance(images, Sequence):
-            raise ImageError(
-                f"encode() takes a list of pictures, not {type(images).__name__}: encode([image])"
-            )
+            raise ImageError(_no_list("pictures", "image", images))
         embeddings = np.empty((len(images), self.dim), np.float32)
         probabilities = np.empty((len(images), len(self.class_names)), np.float32)
         work = _map(self._run, list(enumerate(images)), self.threads)

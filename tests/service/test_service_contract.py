@@ -2,6 +2,7 @@
 
 import io
 import re
+import unicodedata
 from html.parser import HTMLParser
 
 import httpx
@@ -189,6 +190,12 @@ NAMES = {
     "gpj.\u202eexe.png": "gpj.exe.png",
     "<img src=x onerror=alert(1)>.png": "<img src=x onerror=alert(1)>.png",
     "貓頭鷹.png": "貓頭鷹.png",
+    "می\u200cخواهم.png": "می\u200cخواهم.png",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467.png": "\U0001f468\u200d\U0001f469\u200d\U0001f467.png",
+    "\U0001fae8 is new.png": "\U0001fae8 is new.png",
+    "\U0001f3f4\U000e0067\U000e0062\U000e007f.png": "\U0001f3f4\U000e0067\U000e0062\U000e007f.png",
+    "a\U000e0067\ufeff\u00ad\u2066b\ufdd0.png": "ab.png",
+    "\u200d\u200c": "unnamed",
     "x" * 300 + ".png": "x" * 100,
 }
 
@@ -222,7 +229,40 @@ def test_a_client_file_name_is_text_to_show_and_never_a_path(loaded, name):
     loaded.client.delete(f"items/{item['id']}")
 
 
-@pytest.mark.parametrize("category", ["", "a" * 65, 'x" or id != "', "a\nb", "-a", "<b>"])
+WORDS = ("हिन्दी", "สัตว์", "விலங்குகள்", "動物", "חיות", "می\u200cخواهم", "ශ්\u200dරී", "동물 " * 16)
+
+
+@pytest.mark.parametrize("category", WORDS)
+def test_a_category_is_written_in_any_script_and_found_however_it_is_spelt(loaded, category):
+    category = category.strip()
+    for spelt in ("NFC", "NFD"):  # macOS takes accents and syllables apart
+        given = unicodedata.normalize(spelt, category)
+        assert loaded.load([loaded.case.files[0]], category=given)["state"] == "done"
+    for spelt in ("NFC", "NFD"):
+        asked = unicodedata.normalize(spelt, category)
+        items = loaded.client.get("items", params={"category": asked}).json()["items"]
+        assert [item["payload"]["category"] for item in items] == [category] * 2
+        assert len(loaded.hits(text="bird", category=asked)) == 2
+    for item in items:
+        loaded.client.delete(f"items/{item['id']}")
+
+
+WRONG = [
+    "",
+    "a" * 65,
+    'x" or id != "',
+    "a\nb",
+    "-a",
+    "<b>",
+    "a\\",
+    "\u0301a",
+    "a\u202eb",
+    "a\u200d",
+    "a\ue000",
+]
+
+
+@pytest.mark.parametrize("category", WRONG)
 def test_a_category_that_does_not_fit_is_refused_by_name(loaded, category):
     file = ("files", loaded.case.files[0])
     response = loaded.client.post("items", files=[file], data={"category": category})
