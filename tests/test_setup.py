@@ -90,6 +90,9 @@ class Tiny:
             made.mkdir(parents=True)
         shutil.copy(course.__file__, self.root / "tools")
         shutil.copy(offline.__file__, self.root / "tools")
+        (self.root / "workshop").mkdir()
+        for module in ("__init__.py", "environment.py"):
+            shutil.copy(ROOT / "workshop" / module, self.root / "workshop")
         (self.root / "backend.py").write_text(BACKEND)
         (self.root / "pyproject.toml").write_text(PYPROJECT)
         self.lock("requirements.txt", "1.0")

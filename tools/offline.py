@@ -1,19 +1,28 @@
-"""Runs a command where the only network is loopback, to show that it needs no other.
+"""Runs a command to show that it needs no network, asks for none, and writes nothing in the home folder.
 
     python tools/offline.py -- python -m pytest --nbval solutions
+    python tools/offline.py --online -- python -m pytest tests       with the network, but watched
 
-Linux only: a network namespace of its own, entered without root where the kernel allows it. Proves
-first that the outside is out of reach and loopback works. Where this machine does not allow it, says
-why; then with CI=true it fails, else it runs the command with the network.
+The only network is loopback, in a network namespace of its own (Linux only), entered without root
+where the kernel allows it. Proves first that the outside is out of reach and loopback works. Where
+this machine does not allow it, says why; then with CI=true it fails, else it goes on with the
+network.
+
+The command finds proxies in its environment and an empty home folder. It fails if anything was asked
+of a proxy, even for what is on this machine, or if anything was written in that folder.
 """
 
 import ctypes
 import errno
 import os
+import signal
 import socket
+import socketserver
 import struct
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
@@ -68,8 +77,69 @@ def obstacle() -> str:
     return tried.stderr.strip() if tried.returncode else ""
 
 
+class Proxy(socketserver.ThreadingTCPServer):
+    """A proxy on loopback that passes nothing on, and notes in `asked` what it was asked for."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self) -> None:
+        """Listen at once; it answers within a `with` block."""
+        super().__init__(("127.0.0.1", 0), _Refusal)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.asked: list[str] = []
+
+    def __enter__(self) -> "Proxy":
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def environment(self) -> dict[str, str]:
+        """This process's variables with the proxy in each that names one, and no exceptions."""
+        env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+        for name in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
+            env[name] = env[name.upper()] = self.url
+        return env
+
+
+class _Refusal(socketserver.StreamRequestHandler):
+    timeout = 10
+
+    def handle(self) -> None:
+        """Note the first line, which names the place, and refuse."""
+        try:
+            line = self.rfile.readline(1000).decode(errors="replace").strip()
+            self.server.asked.append(line)
+            self.wfile.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        except OSError as error:
+            self.server.asked.append(f"{error}")
+
+
+def watch(command: list[str]) -> int:
+    """Run the command; its status, or 1 if it went well but asked a proxy or wrote in the home."""
+    with Proxy() as proxy, tempfile.TemporaryDirectory(prefix="home-") as home:
+        env = {k: v for k, v in proxy.environment().items() if not k.startswith("XDG_")}
+        env |= {"HOME": home, "USERPROFILE": home}
+        with subprocess.Popen(command, env=env) as process:
+            signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+            try:
+                status = process.wait()
+            except BaseException:
+                process.terminate()
+                raise
+        asked = sorted(set(proxy.asked))
+        written = sorted(str(p.relative_to(home)) for p in Path(home).rglob("*") if p.is_file())
+    for what, found in {"asked of a proxy": asked, "written in the home folder": written}.items():
+        if found:
+            print(f"offline.py: {what}: {', '.join(found)}", file=sys.stderr)
+    return status or int(bool(asked or written))
+
+
 def main(args: list[str]) -> int:
-    """Run the command after `--`; returns only when it could not."""
+    """Run the command after `--`, and return its status."""
     if args == ["--try"]:
         try:
             enter()
@@ -77,10 +147,12 @@ def main(args: list[str]) -> int:
         except OSError as error:
             sys.exit(str(error))
         return 0
-    if args[:1] != ["--"] or len(args) < 2:
+    online = args[:1] == ["--online"]
+    command = args[online:]
+    if command[:1] != ["--"] or len(command) < 2:
         print(__doc__, file=sys.stderr)
         return 2
-    if why := obstacle():
+    if not online and (why := obstacle()):
         print(f"offline.py: cannot leave the network here ({why}).", file=sys.stderr)
         if os.environ.get("CI") == "true":
             print(
@@ -90,12 +162,11 @@ def main(args: list[str]) -> int:
             )
             return 1
         print("offline.py: running WITH the network; offline is not proven.", file=sys.stderr)
-    else:
+    elif not online:
         enter()
         prove()
         print("offline.py: loopback only, the outside is out of reach.", file=sys.stderr)
-    sys.stderr.flush()
-    os.execvp(args[1], args[1:])  # noqa: S606
+    return watch(command[1:])
 
 
 if __name__ == "__main__":

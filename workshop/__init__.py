@@ -4,10 +4,10 @@ Names are imported on first use, so that `from workshop import check` does not p
 """
 
 import importlib
-import os
 
-# gRPC, below pymilvus, reads this when it is imported. It would report each connection that closes.
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+from workshop import environment
+
+environment.prepare()
 
 _HOMES = {
     "connect": "workshop.milvus",
@@ -33,5 +33,5 @@ def __getattr__(name: str):
     raise AttributeError(f"module 'workshop' has no attribute {name!r}")
 
 
-def __dir__() -> list[str]:
+def __dir__():
     return sorted(__all__)

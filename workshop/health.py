@@ -12,6 +12,7 @@ from importlib import metadata
 import psutil
 from tqdm import tqdm
 
+from workshop.environment import LOOPBACK, proxies, without_proxy
 from workshop.errors import WorkshopError
 from workshop.paths import ROOT, home
 
@@ -75,6 +76,7 @@ class Report:
 def doctor() -> Report:
     """Look at everything a chapter needs. Never raises: what fails is in the report."""
     parts: dict[str, Callable[[], Finding]] = {
+        **({"Proxy": _proxy} if proxies() else {}),
         "Python": _python,
         "Packages": _packages,
         "Models": _models,
@@ -100,6 +102,18 @@ def _python() -> Finding:
         return Finding("Python", f"a version that the course is tested with ({tested})")
     found = ".".join(map(str, sys.version_info[:3]))
     return Finding("Python", found, f"Install Python {tested}, then remove .venv and `make lab`.")
+
+
+def _proxy() -> Finding:
+    """Names alone: the address of a proxy may hold a password."""
+    named = ", ".join(proxies())
+    if all(map(without_proxy, LOOPBACK)):
+        return Finding("Proxy", f"{named}: not asked for what runs on this machine")
+    return Finding(
+        "Proxy",
+        f"{named}: asked even for what runs on this machine",
+        f"Set `no_proxy` and `NO_PROXY` to `{','.join(LOOPBACK)}`, unset `no_grpc_proxy`.",
+    )
 
 
 def _packages() -> Finding:

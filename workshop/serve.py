@@ -26,7 +26,10 @@ from urllib.parse import quote
 import uvicorn
 from uvicorn.importer import ImportFromStringError, import_from_string
 
+from workshop.environment import drop_unusable_proxies
 from workshop.errors import WorkshopError
+
+drop_unusable_proxies()  # or httpx, with which the cells call services, raises
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
