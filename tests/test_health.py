@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from workshop import health
+from workshop import environment, health
 from workshop.health import Finding, Report, doctor
 from workshop.paths import home
 
@@ -15,6 +15,8 @@ from workshop.paths import home
 def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKSHOP_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("MILVUS_URI", raising=False)
+    for name in environment.proxies():  # one more line for whoever has one
+        monkeypatch.delenv(name)
 
 
 def ill_parts(report: Report) -> dict[str, Finding]:
@@ -80,6 +82,19 @@ def test_a_home_that_cannot_be_written_is_a_finding(tmp_path, monkeypatch):
     ill = ill_parts(doctor())
     assert "WORKSHOP_HOME" in ill["Disk"].remedy
     assert "WORKSHOP_HOME" in ill["Milvus"].remedy
+
+
+def test_a_proxy_is_named_without_its_address_and_need_not_be_asked(monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://me:secret@proxy.example:3128")
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.setenv(name, "corp.example")
+    finding = doctor().findings[0]
+    assert (finding.part, "https_proxy: asked even for" in finding.seen) == ("Proxy", True)
+    assert "127.0.0.1,localhost,::1" in finding.remedy
+    environment.prepare()
+    finding = doctor().findings[0]
+    assert (finding.remedy, "https_proxy: not asked" in finding.seen) == ("", True)
+    assert "secret" not in repr(doctor())
 
 
 def test_an_unforeseen_failure_is_a_finding_and_the_other_parts_are_still_seen(monkeypatch):

@@ -103,6 +103,7 @@ class Tiny:
 
     def run(self, *args: str, prefix: tuple[str, ...] = (), **env: str) -> SimpleNamespace:
         pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": self.wheels}
+        pip["PIP_NO_CACHE_DIR"] = "1"
         done = subprocess.run(
             [sys.executable, *prefix, "tools/course.py", *args],
             cwd=self.root,
@@ -429,7 +430,7 @@ def test_where_offline_cannot_be_had_ci_fails_and_others_are_told(ci, monkeypatc
     monkeypatch.setenv("CI", ci)
     monkeypatch.setattr(offline, "obstacle", lambda: "not permitted")
     ran = []
-    monkeypatch.setattr(offline.os, "execvp", lambda file, args: ran.append(args))
+    monkeypatch.setattr(offline, "watch", lambda command: ran.append(command) or 0)
     status = offline.main(["--", "true"])
     said = capfd.readouterr().err
     assert "cannot leave the network here (not permitted)" in said
@@ -438,3 +439,47 @@ def test_where_offline_cannot_be_had_ci_fails_and_others_are_told(ci, monkeypatc
     else:
         assert ran == [["true"]]
         assert "offline is not proven" in said
+
+
+OFFENCES = {
+    "asked of a proxy: GET http://127.0.0.1:9/ HTTP/1.1": """
+import os, urllib.request
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = ""
+try:
+    urllib.request.urlopen("http://127.0.0.1:9/")
+except OSError as refused:
+    print(refused)
+""",
+    "written in the home folder: .cache/x": """
+from pathlib import Path
+(Path.home() / ".cache").mkdir()
+(Path.home() / ".cache" / "x").touch()
+""",
+}
+
+
+@pytest.mark.parametrize("way", [[], ["--online"]])
+@pytest.mark.parametrize("offence", OFFENCES)
+def test_what_asks_a_proxy_or_writes_in_the_home_folder_fails(offence, way):
+    done = subprocess.run(
+        [sys.executable, offline.__file__, *way, "--", sys.executable, "-c", OFFENCES[offence]],
+        env={**os.environ, "CI": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert offence in done.stderr
+
+
+def test_the_parts_that_run_the_course_are_watched():
+    for name in ("unit", "solutions", "learner"):
+        assert "tools/offline.py" in course.part(name)
+    assert "--online" not in course.part("solutions") + course.part("learner")
+
+
+def test_a_database_file_is_the_same_whatever_folder_a_kernel_runs_in(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MILVUS_URI", "mine.db")
+    assert course.environment()["MILVUS_URI"] == str(tmp_path / "mine.db")
+    monkeypatch.setenv("MILVUS_URI", "http://127.0.0.1:19530")
+    assert course.environment()["MILVUS_URI"] == "http://127.0.0.1:19530"

@@ -24,7 +24,6 @@ import timeit
 
 import matplotlib.pyplot as plt
 import numpy as np
-from pymilvus import DataType, MilvusException
 from tqdm import tqdm
 
 from workshop import ImageEncoder, check, connect, datasets, plots, wait_for_index
@@ -69,6 +68,8 @@ plots.hits(photos[tiger].open(), images, scores, [photo.name for photo in found]
 # makes the search wait for it, and its default, `Bounded`, may miss what was just inserted.
 
 # %%
+from pymilvus import DataType, MilvusException
+
 schema = client.create_schema(enable_dynamic_field=False)
 schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=100)
 schema.add_field("name", DataType.VARCHAR, max_length=100)

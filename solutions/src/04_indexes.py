@@ -31,7 +31,6 @@ import faiss
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import LineCollection
-from pymilvus import DataType
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from workshop import TextEncoder, check, connect, datasets, plots, wait_for_index
@@ -357,6 +356,9 @@ for rows, d, gb, least in (
 
 
 # %%
+from pymilvus import DataType
+
+
 def fill(client, name, kind, params, rows=None):
     schema = client.create_schema()
     schema.add_field("id", DataType.INT64, is_primary=True)
