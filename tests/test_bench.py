@@ -414,6 +414,16 @@ def test_the_truth_of_all_rows_is_not_that_of_the_first(tmp_path, vectors):
         (("synthetic = 1000", "synthetic = 9"), "k is 10, and .* has 9 rows"),
         (('type = "HNSW"', 'typ = "HNSW"'), "unknown key index.1.typ|index.1.type is missing"),
         (("synthetic = 1000", 'file = "no.npy"'), "dim goes with synthetic"),
+        (("nlist = 20", 'nlist = "20"'), "nlist is a whole number from 1 .given: '20'"),
+        (("[1, 3, 20]", '["1"]'), "nprobe is a whole number from 1 .given: '1'"),
+        (("nlist = 20", "nlist = []"), "index.0.build.nlist: .*at least 1"),
+        (("[1, 3, 20]", "[3, 3]"), "index.0.search.nprobe: each only once"),
+        (("repeats = 2", "repeats = true"), "repeats: .*whole|repeats: .*integer.*given: True"),
+        (("seconds = 0.01", "seconds = inf"), "seconds: .*finite"),
+        (("[[data]]", "[data]"), r"write \[\[data\]\], with two brackets"),
+        (("synthetic = 1000\ndim = 16", "file = 3"), "data.0.file: .*path of a file, in quotes"),
+        (("dim = 16", 'metric = "hamming"'), "metric: should be COSINE, IP or L2 .*'hamming'"),
+        (("repeats = 2", "repeats = " + "[" * 5000), "is not TOML that can be read here"),
     ],
 )
 def test_a_bad_toml_is_one_line(tmp_path, refused, change, line):
@@ -422,6 +432,32 @@ def test_a_bad_toml_is_one_line(tmp_path, refused, change, line):
     path.write_text(before.replace(*change))
     assert path.read_text() != before
     assert re.search(line, refused(path))
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"], ids=str
+)
+def test_a_toml_as_windows_writes_it_is_read(tmp_path, encoding):
+    text = toml(tmp_path, IVF, HNSW).read_text()
+    path = tmp_path / "windows.toml"
+    path.write_bytes(f"# München\n{text}".replace("\n", "\r\n").encode(encoding))
+    assert config.read(path) == config.read(tmp_path / "mine.toml")
+
+
+def test_a_toml_in_another_encoding_is_one_line(tmp_path, refused):
+    path = toml(tmp_path)
+    path.write_bytes("# München\n".encode("latin-1") + path.read_bytes())
+    assert "is not text in UTF-8" in refused(path)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "Cosine", "Angular", "COSINE"])
+def test_names_are_understood_however_their_letters_are(tmp_path, metric):
+    text = toml(tmp_path, IVF, data=f'synthetic = 100\nmetric = "{metric}"').read_text()
+    text = text.replace('"IVF_FLAT"', '"ivf_flat"').replace('["faiss"]', '"FAISS"')
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    it = config.read(path)
+    assert (it.data[0].metric, it.index[0].type, it.engines) == ("COSINE", "IVF_FLAT", ["faiss"])
 
 
 def test_an_index_that_this_engine_does_not_know_is_one_line(tmp_path, refused):
@@ -456,6 +492,10 @@ FILES = [
     (np.ones((5, 4), complex), "holds complex128"),
     (np.ones((5, 4), np.float32), "has 5 rows: too few to hold out 200"),
     (np.full((300, 4), np.nan, np.float32), "number 0 holds no finite number"),
+    (b"PK\x03\x04 half an archive", "broken"),
+    (b"\x93NUMPY\x01\x00\xf0\x20" + b"[" * 8432, "broken"),
+    (np.ones((5, 4), bool), "holds bool of shape"),
+    (np.ones((5, 0)), r"holds float64 of shape \(5, 0\)"),
     (np.zeros((300, 4), np.float32), "number 0 holds only zeros"),
 ]
 
@@ -515,6 +555,246 @@ def test_files_that_do_not_fit_each_other_are_one_line(tmp_path, refused, vector
     about += '\ntruth = "t.npy"'
     assert "ground truth of" in (said := refused(toml(tmp_path, data=about)))
     assert "rows from 0 to 999" in said
+
+
+@pytest.mark.parametrize("kind", ["rows", "queries"])
+def test_a_refused_row_has_its_number_in_the_file(tmp_path, vectors, kind):
+    """Whether it would have been searched among or held out, which row 0 and every 4th are."""
+    wrong = 33 if kind == "rows" else 0
+    vectors[wrong, 2] = np.inf
+    np.save(tmp_path / "v.npy", vectors[:300])
+    with pytest.raises(WorkshopError, match=rf"v.npy, counted from 0: number {wrong} holds no fin"):
+        data.read(config.Data(file=tmp_path / "v.npy", queries=60))
+
+
+@pytest.mark.parametrize(
+    "arrays, line",
+    [
+        ({"a": np.ones((300, 4))}, None),
+        ({"a": np.ones((300, 4)), "b": np.ones(3)}, "holds the arrays a, b, and one is read"),
+        ({}, r"holds the arrays \(none\)"),
+    ],
+)
+def test_an_npz_is_read_if_it_holds_one_matrix(tmp_path, arrays, line):
+    np.savez(tmp_path / "v.npz", **arrays)
+    it = config.Data(file=tmp_path / "v.npz")
+    if line is None:
+        assert data.read(it).base.shape == (100, 4)
+    else:
+        with pytest.raises(WorkshopError, match=line):
+            data.read(it)
+
+
+def test_an_archive_with_the_name_of_an_array_is_one_line(tmp_path):
+    np.savez(tmp_path / "v.npz", np.ones((300, 4)))
+    (tmp_path / "v.npz").rename(tmp_path / "v.npy")
+    with pytest.raises(WorkshopError, match=r"is an archive of arrays: give it the name v\.npz"):
+        data.read(config.Data(file=tmp_path / "v.npy"))
+
+
+def test_endings_are_read_in_capitals_too(tmp_path, vectors):
+    np.save((tmp_path / "V.NPY").open("wb"), vectors)
+    write_vecs(tmp_path / "v.fvecs", vectors)
+    (tmp_path / "v.fvecs").rename(tmp_path / "V.FVECS")
+    for name in ("V.NPY", "V.FVECS"):
+        assert data.read(config.Data(file=tmp_path / name)).base.shape == (ROWS - 200, DIM)
+
+
+def with_distance(value):
+    def fill(file):
+        file["train"], file["test"] = np.eye(60, 4) + 1, np.eye(5, 4) + 1
+        file.attrs["distance"] = value
+
+    return fill
+
+
+def with_parts(**parts):
+    def fill(file):
+        parts.setdefault("test", np.eye(5, 4) + 1)
+        for name, part in parts.items():
+            file[name] = part
+
+    return fill
+
+
+@pytest.mark.parametrize(
+    "fill, said",
+    [
+        (with_distance("Angular"), "COSINE"),
+        (with_distance(np.array([b"angular"])), "COSINE"),
+        (with_distance(["dot"]), "IP"),
+        (with_distance(np.array(["angular", "dot"], dtype="S9")), "for the distance array"),
+        (with_distance(h5py.Empty("S1")), "for the distance Empty"),
+        (with_distance(np.bytes_(b"\xff\xfe")), "for the distance"),
+        (with_distance(3), "for the distance"),
+        (lambda file: file.create_group("train"), "`train`, holds group"),
+        (with_parts(train=3.0), r"`train`, holds float64 of shape \(\)"),
+        (with_parts(train=h5py.Empty("f4")), "`train`, holds float32 of shape None"),
+        (with_parts(train=np.eye(60, 4), test=h5py.SoftLink("/no")), "`test` is a link that leads"),
+        (with_parts(train=h5py.ExternalLink("no.h5", "/x")), "`train` is a link that leads"),
+        (with_parts(train=np.eye(60, 4), test=np.eye(5)), "4 numbers and its queries 5"),
+        (with_parts(train=np.eye(60, 4), neighbors=np.zeros((5, 0), int)), "`neighbors`, holds"),
+        (with_parts(train=np.eye(60, 4), neighbors=np.zeros(5, int)), "`neighbors`, holds"),
+        (with_parts(train=np.eye(60, 4), neighbors=np.zeros((4, 2), int)), "since it has 4 rows"),
+        (with_parts(train=np.eye(60, 4), neighbors=np.full((5, 2), -1)), "its row 0 has -1"),
+        (with_parts(train=np.eye(60, 4), neighbors=np.full((5, 2), 60)), "row 0 has 60.*0 to 59"),
+        (with_parts(train=np.eye(60, 4), neighbors=np.full((5, 2), 0.5)), "its row 0 has 0.5"),
+        (with_parts(train=np.eye(60, 4), neighbors=np.full((5, 2), np.nan)), "its row 0 has nan"),
+        (with_parts(train=np.eye(60, 4), neighbors=np.zeros((5, 2), "f4")), "L2"),
+    ],
+)
+def test_an_hdf5_of_any_shape_is_read_or_one_line(tmp_path, fill, said):
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        fill(file)
+    try:
+        assert data.read(config.Data(file=tmp_path / "a.hdf5")).metric == said
+    except WorkshopError as error:
+        assert re.search(said, str(error)), error
+        assert "\n" not in str(error)
+
+
+def test_the_metric_asked_for_stands_over_that_of_the_file(tmp_path):
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        with_distance("jaccard")(file)
+    assert data.read(config.Data(file=tmp_path / "a.hdf5", metric="ip")).metric == "IP"
+
+
+# ------------------------------------------------------------------------------- the ground truth
+
+
+@pytest.fixture
+def with_truth(tmp_path, vectors):
+    """with_truth(metric, change) is a grid of vectors whose own ground truth was changed so."""
+
+    def make(metric: str, change: Callable[[np.ndarray, data.Vectors], np.ndarray]) -> Path:
+        it = data.Vectors(vectors[30:], vectors[:30], None, metric)
+        parts = {"v": it.base, "q": it.queries, "t": change(data.exact(it, 20), it)}
+        for name, part in parts.items():
+            np.save(tmp_path / f"{name}.npy", part)
+        about = 'file = "v.npy"\nqueries = "q.npy"\ntruth = "t.npy"\n'
+        return toml(tmp_path, data=f'{about}metric = "{metric}"')
+
+    return make
+
+
+def of_another_metric(right, it):
+    other: config.Metric = "IP" if it.metric == "L2" else "L2"
+    return data.exact(data.Vectors(it.base, it.queries, None, other), 20)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(
+    "change, line",
+    [
+        (lambda right, it: np.minimum(right + 1, 969), "counts the rows from 1"),
+        (lambda right, it: np.random.default_rng(0).integers(0, 970, (30, 20)), "does not belong"),
+        (of_another_metric, "does not belong to these vectors: for query .* by "),
+        (lambda right, it: right[:, ::-1], "does not belong"),
+        (lambda right, it: right[:, [0] * 20], "does not belong"),
+        (lambda right, it: np.where(np.arange(30)[:, None] == 29, 0, right), "for query 29 "),
+    ],
+    ids=["from 1", "random", "other metric", "worst first", "one row", "one query"],
+)
+def test_a_truth_that_is_not_of_the_data_is_refused(with_truth, refused, change, line, metric):
+    said = refused(with_truth(metric, change))
+    assert re.search(line, said), said
+    assert "v.npy" in said
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_truth_of_the_data_is_taken_whatever_its_numbers_are_and_its_ties(with_truth, metric):
+    path = with_truth(metric, lambda right, it: right.astype(np.float32))
+    it = data.read(config.read(path).data[0])
+    data.check_truth(it, data.exact(it, 10))
+    base = np.repeat(it.base[:5], 3, axis=0)  # each row three times
+    twins = data.Vectors(base, it.base[:2], np.array([[2, 0], [5, 4]]), metric)
+    if metric != "IP":
+        data.check_truth(twins, data.exact(twins, 2))
+
+
+def test_no_truth_makes_a_poor_answer_look_good(vectors):
+    """Even if it is not checked: recall is against what comparing finds."""
+    right = data.Vectors(vectors[30:], vectors[:30], None, "L2")
+    wrong = data.Vectors(vectors[30:], vectors[:30], np.zeros((30, 10), int), "L2")
+    poor = np.random.default_rng(1).integers(0, 970, (30, 10))
+    honest = data.recall(right, data.exact(right, 10), poor)
+    assert honest < 0.1
+    assert data.recall(wrong, data.exact(wrong, 10), poor) == honest
+
+
+def test_a_truth_needs_the_queries_that_it_is_of(tmp_path, refused, vectors):
+    np.save(tmp_path / "v.npy", vectors)
+    np.save(tmp_path / "t.npy", np.zeros((200, 10), int))
+    path = toml(tmp_path, data='file = "v.npy"\ntruth = "t.npy"')
+    assert "A ground truth goes with the queries that it is of" in refused(path)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["train"], file["neighbors"] = vectors, np.zeros((200, 10), int)
+    with pytest.raises(WorkshopError, match="goes with the queries that it is of"):
+        data.read(config.Data(file=tmp_path / "a.h5"))
+
+
+def test_a_number_of_queries_beside_queries_is_one_line(tmp_path, vectors):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["train"], file["test"] = vectors, vectors[:5]
+    with pytest.raises(WorkshopError, match=r"has queries of its own, .*leave out queries = 20"):
+        data.read(config.Data(file=tmp_path / "a.h5", queries=20))
+
+
+def test_what_is_not_taken_from_the_files_is_said(tmp_path, vectors):
+    np.save(tmp_path / "v.npy", vectors * 1e20)
+    np.save(tmp_path / "q.npy", vectors[:20] * 1e20)
+    np.save(tmp_path / "t.npy", np.zeros((20, 10), int))
+    about = 'file = "v.npy"\nqueries = "q.npy"\ntruth = "t.npy"\nrows = 500'
+    done = bench(toml(tmp_path, data=about))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"Note: the ground truth of .* left aside for the first 500; ", done.stdout)
+    assert "scaled by powers of two, which changes no neighbour by L2" in done.stdout
+
+
+# --------------------------------------------------------------------------- sizes of all kinds
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("size", [1e-42, 1e-25, 1e-8, 1e20, 1e37])
+def test_vectors_of_any_size_are_measured_like_others(tmp_path, vectors, metric, size):
+    vectors = vectors[:300] + 3
+    np.save(tmp_path / "v.npy", vectors)
+    right = data.read(config.Data(file=tmp_path / "v.npy", queries=20, metric=metric))
+    np.save(tmp_path / "s.npy", vectors.astype(np.float64) * size)
+    it = data.read(config.Data(file=tmp_path / "s.npy", queries=20, metric=metric))
+    found = data.exact(it, 10)
+    assert (found == data.exact(right, 10)).mean() > 0.99
+    assert data.recall(it, found, found) == 1.0
+    assert data.recall(it, found, (found + 1) % 200) < 0.5, "not all is as near as all else"
+
+
+def test_rows_of_most_different_sizes_have_a_cosine(tmp_path, vectors):
+    np.save(tmp_path / "v.npy", vectors[:300])
+    sizes = np.resize([1e-25, 1.0, 1e20], 300)[:, None]
+    np.save(tmp_path / "s.npy", vectors[:300] * sizes)
+    same, it = (
+        data.read(config.Data(file=tmp_path / f"{name}.npy", queries=20, metric="COSINE"))
+        for name in "vs"
+    )
+    assert (data.exact(it, 10) == data.exact(same, 10)).mean() > 0.99
+
+
+def test_exact_is_exact_far_from_zero(vectors):
+    """float32 loses a distance that is small beside the vectors' own lengths."""
+    base = (vectors[20:] + 1000).astype(np.float32)
+    queries = (vectors[:20] + 1000).astype(np.float32)
+    distances = np.square(base[None].astype(float) - queries[:, None].astype(float)).sum(2)
+    right = np.argsort(distances, axis=1)[:, :10]
+    assert np.array_equal(data.exact(data.Vectors(base, queries, None, "L2"), 10), right)
+
+
+def test_exact_is_the_same_in_pieces(monkeypatch, vectors):
+    for metric in METRICS:
+        it = data.Vectors(vectors[20:], vectors[:20], None, metric)
+        whole = data.exact(it, 10)
+        monkeypatch.setattr(data, "BLOCK", 7 * DIM)
+        assert np.array_equal(data.exact(it, 10), whole)
+        monkeypatch.undo()
 
 
 def test_the_default_grid_is_a_valid_one_that_names_every_key():

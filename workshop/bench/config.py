@@ -1,8 +1,9 @@
 """The TOML file that says what to measure, checked before any work is done."""
 
+import codecs
 import itertools
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,8 +13,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveFloat,
-    PositiveInt,
     ValidationError,
     model_validator,
 )
@@ -21,6 +20,15 @@ from pydantic import (
 from workshop.errors import WorkshopError
 
 Metric = Literal["COSINE", "IP", "L2"]
+METRICS: dict[str, Metric] = {  # as people and files call them, in any case
+    "angular": "COSINE",
+    "cosine": "COSINE",
+    "euclidean": "L2",
+    "l2": "L2",
+    "dot": "IP",
+    "inner_product": "IP",
+    "ip": "IP",
+}
 
 # Index type to its build and its search parameters. One that is not here is passed on as it is:
 # whether an engine knows it is asked of the engine.
@@ -34,15 +42,21 @@ PARAMETERS: dict[str, tuple[set[str], set[str]]] = {
     "HNSW_SQ": ({"M", "efConstruction", "sq_type", "refine", "refine_type"}, {"ef", "refine_k"}),
     "DISKANN": (set(), {"search_list"}),
 }
+MARKS = {  # UTF-32 first: its mark begins with that of UTF-16
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: "utf-8-sig",
+}
 DIM = 128  # of synthetic rows, if not said
 NEEDED = {"nlist", "M", "efConstruction", "nprobe", "ef", "m"}  # where the index knows them
+COUNTS = NEEDED | {"nbits", "reorder_k", "search_list"}
+ENGINES = ("faiss", "lite", "server")
 
 
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
-
-
-Grid = dict[str, Annotated[list[int | float | str | bool], BeforeValidator(_as_list)]]
 
 
 def _not_repeated(values: list) -> list:
@@ -51,7 +65,35 @@ def _not_repeated(values: list) -> list:
     return values
 
 
-Several = Annotated[list[PositiveInt], Field(min_length=1), AfterValidator(_not_repeated)]
+def _known_as(names: Iterable[str]) -> Callable[[Any], Any]:
+    """One of these names however its letters are; anything else as it is."""
+    known = {name.lower(): name for name in names}
+    return lambda value: known.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def _metric(value: Any) -> Any:
+    named = METRICS.get(value.lower()) if isinstance(value, str) else None
+    if named is None:
+        raise ValueError(f"should be COSINE, IP or L2 (or {', '.join(METRICS)})")
+    return named
+
+
+# strict, since `true` is no number and "10" is text
+Count = Annotated[int, Field(strict=True, gt=0)]
+Several = Annotated[
+    list[Count], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_not_repeated)
+]
+Engine = Annotated[str, BeforeValidator(_known_as(ENGINES))]
+Engines = Annotated[
+    list[Engine], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_not_repeated)
+]
+Values = Annotated[
+    list[int | float | str | bool],
+    BeforeValidator(_as_list),
+    Field(min_length=1),
+    AfterValidator(_not_repeated),
+]
+Grid = dict[str, Values]
 
 
 class _Table(BaseModel):
@@ -62,12 +104,12 @@ class Data(_Table):
     """One set of vectors: a file of yours, or clusters made up."""
 
     file: Path | None = None
-    synthetic: PositiveInt | None = None  # rows
-    dim: PositiveInt | None = None  # of synthetic rows
-    rows: PositiveInt | None = None  # only the first of the file
-    queries: PositiveInt | Path = 200  # how many rows to hold out, or a file
+    synthetic: Count | None = None  # rows
+    dim: Count | None = None  # of synthetic rows
+    rows: Count | None = None  # only the first of the file
+    queries: Count | Path = 200  # how many rows to hold out, or a file
     truth: Path | None = None  # nearest rows of each query, best first
-    metric: Metric | None = None
+    metric: Annotated[Metric | None, BeforeValidator(_metric)] = None
 
     @model_validator(mode="after")
     def _either(self) -> "Data":
@@ -92,10 +134,10 @@ class Data(_Table):
 class Index(_Table):
     """One type of index, with every combination of its parameters."""
 
-    type: str
+    type: Annotated[str, BeforeValidator(_known_as(PARAMETERS))]
     build: Grid = {}
     search: Grid = {}
-    engines: list[str] | None = None  # of those of the run; all, if not said
+    engines: Engines | None = None  # of those of the run; all, if not said
 
     @model_validator(mode="after")
     def _names(self) -> "Index":
@@ -111,6 +153,12 @@ class Index(_Table):
                 )
             if missing := (known & NEEDED) - set(grid):
                 raise ValueError(f"{self.type} needs the {what} parameter {min(missing)!r}")
+            for name in COUNTS & set(grid):
+                for value in grid[name]:
+                    if type(value) is not int or value < 1:
+                        raise ValueError(
+                            f"{self.type}: {name} is a whole number from 1 (given: {value!r})"
+                        )
         return self
 
     def builds(self) -> Iterator[dict[str, Any]]:
@@ -126,14 +174,14 @@ class Index(_Table):
 class Config(_Table):
     """The whole file."""
 
-    k: PositiveInt = 10
-    threads: PositiveInt = 1
-    repeats: Annotated[int, Field(ge=2)] = 5
-    requests: Annotated[int, Field(ge=3)] = 100
-    seconds: PositiveFloat = 0.5
+    k: Count = 10
+    threads: Count = 1
+    repeats: Annotated[int, Field(strict=True, ge=2)] = 5
+    requests: Annotated[int, Field(strict=True, ge=3)] = 100
+    seconds: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] = 0.5
     batch_sizes: Several = [1, 100]
     clients: Several = [1]
-    engines: Annotated[list[str], Field(min_length=1), AfterValidator(_not_repeated)]
+    engines: Engines
     data: Annotated[list[Data], Field(min_length=1)]
     index: Annotated[list[Index], Field(min_length=1)]
 
@@ -170,11 +218,18 @@ def read(path: Path) -> Config:
     Raises WorkshopError, in one line, if it cannot be read or a key or a value does not fit.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(_text(path.read_bytes()))
     except OSError as error:
         raise WorkshopError(f"Cannot read {path}: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise WorkshopError(f"{path} is not text in UTF-8 ({error.reason}): save it so.") from None
+    except tomllib.TOMLDecodeError as error:
         raise WorkshopError(f"{path} is not TOML: {error}.") from None
+    except (
+        RecursionError,
+        ValueError,
+    ) as error:  # tables in tables in tables; a year of five digits
+        raise WorkshopError(f"{path} is not TOML that can be read here: {error}.") from None
     try:
         config = Config.model_validate(table)
     except ValidationError as error:
@@ -182,7 +237,7 @@ def read(path: Path) -> Config:
     places = [
         data.model_copy(
             update={
-                key: path.parent / value
+                key: path.parent / _expanded(value)
                 for key in ("file", "queries", "truth")
                 if isinstance(value := getattr(data, key), Path)
             }
@@ -190,6 +245,26 @@ def read(path: Path) -> Config:
         for data in config.data
     ]
     return config.model_copy(update={"data": places})
+
+
+def _expanded(path: Path) -> Path:
+    """With the home folder in place of ~, if there is one."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
+def _text(content: bytes) -> str:
+    """Text as Windows writes it, too: Notepad with a byte-order mark, PowerShell in UTF-16."""
+    for mark, encoding in MARKS.items():
+        if content.startswith(mark):
+            return content.decode(encoding)
+    # a letter and a zero byte, or the other way round: UTF-16 without its mark
+    start = content[:2]
+    if len(start) == 2 and start.count(0) == 1:
+        return content.decode("utf-16-be" if start[0] == 0 else "utf-16-le")
+    return content.decode("utf-8")
 
 
 def _first(error: ValidationError) -> str:
@@ -203,6 +278,10 @@ def _first(error: ValidationError) -> str:
         return f"unknown key {place}; known are {', '.join(inside.model_fields)}"
     if first["type"] == "missing":
         return f"{place} is missing"
+    if first["type"] == "list_type" and place in ("data", "index"):
+        return f"{place} is a list: write [[{place}]], with two brackets, before each"
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "path_type":
+        message = "should be the path of a file, in quotes"
     given = f" (given: {first['input']!r})" if isinstance(first["input"], str | int | float) else ""
     return ": ".join(part for part in (place, message + given) if part)

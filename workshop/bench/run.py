@@ -75,7 +75,7 @@ def run(config: Config, out: Path) -> dict[str, Any]:
                 "engine": cell.engine,
                 "type": cell.type,
                 "build": cell.build,
-                **json.loads(_cell_file(out, key).read_text()),
+                **json.loads(_cell_file(out, key).read_text(encoding="utf-8")),
             }
             for cell, key in zip(cells, keys, strict=True)
             if _cell_file(out, key).exists()
@@ -105,6 +105,8 @@ def _engines(config: Config) -> list[str]:
 def _described(each: Data, config: Config) -> dict[str, Any]:
     vectors = data.read(each)
     rows, dim = vectors.base.shape
+    if vectors.note:
+        print(f"Note: {vectors.note}.", flush=True)
     if config.k > rows:
         raise WorkshopError(f"k is {config.k}, and {each.name} has {rows:,} rows.")
     for index in config.index:
@@ -231,7 +233,12 @@ def _truth(each: Data, config: Config, out: Path) -> np.ndarray:
         if vectors.base.size > 50_000_000:
             print(f"Finding the exact answers in {each.name} ...", flush=True)
         unfinished = file.with_suffix(".part.npy")
-        np.save(unfinished, data.exact(vectors, config.k))
+        nearest = data.exact(vectors, config.k)
+        try:
+            data.check_truth(vectors, nearest)
+        except WorkshopError as error:
+            raise WorkshopError(f"{each.name}: {error}") from None
+        np.save(unfinished, nearest)
         unfinished.replace(file)
     return np.load(file)
 
@@ -242,7 +249,7 @@ def _cell_file(out: Path, key: str) -> Path:
 
 def _write(path: Path, text: str) -> None:
     unfinished = path.with_suffix(".part")
-    unfinished.write_text(text)
+    unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(path)
 
 
