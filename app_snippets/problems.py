@@ -1,6 +1,9 @@
 """Every failure as one kind of body: `application/problem+json` (RFC 9457)."""
 
+import errno
 import logging
+import os
+import sqlite3
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +19,10 @@ from starlette.exceptions import HTTPException
 MEDIA_TYPE = "application/problem+json"
 REFERENCE = "#/components/schemas/{model}"
 RETRY_AFTER = {"Retry-After": "5"}  # seconds
+
+# A limit on the size of files is one more way to be out of space.
+_NO_SPACE = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
+_NO_SPACE += ["disk is full"]  # SQLite's
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +73,16 @@ class ProblemError(HTTPException):
         )
 
 
+def why(error: OSError | sqlite3.Error | MilvusException) -> str:
+    """What keeps the service from storing something, as the beginning of a sentence."""
+    text = getattr(error, "message", "") or getattr(error, "strerror", "") or str(error)
+    if any(word in text for word in _NO_SPACE):
+        return "The disk is full"
+    if isinstance(error, MilvusException):
+        return "Milvus does not answer"
+    return f"The service's folder cannot be used ({text})"
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Those failures of an endpoint, for its OpenAPI description."""
     content = {MEDIA_TYPE: {"schema": {"$ref": REFERENCE.format(model="Problem")}}}
@@ -102,10 +119,15 @@ def install(app: FastAPI) -> None:
         return ProblemError(422, detail, errors).response()
 
     @app.exception_handler(MilvusException)
-    def milvus_away(request: Request, error: MilvusException) -> JSONResponse:
-        log.error("Milvus: %s", error)
-        detail = "Milvus does not answer. Try again in a moment."
-        return ProblemError(503, detail, headers=RETRY_AFTER).response()
+    @app.exception_handler(sqlite3.Error)
+    @app.exception_handler(OSError)
+    def not_now(request: Request, error: MilvusException | sqlite3.Error | OSError) -> JSONResponse:
+        log.error("%s: %s", type(error).__name__, error)
+        reason = why(error)
+        what = "Try again in a moment" if reason.startswith("Milvus") else "Nothing was changed"
+        if reason.startswith("The disk"):
+            what = "Free some space and try again"
+        return ProblemError(503, f"{reason}. {what}.", headers=RETRY_AFTER).response()
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:

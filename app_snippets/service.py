@@ -4,7 +4,6 @@ A service differs from its sisters in its encoder, its payload and its page: it 
 `create_service`, and everything else is here. README.md lists the calls.
 """
 
-import asyncio
 import os
 import queue
 import re
@@ -14,8 +13,9 @@ import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, BinaryIO, Generic, Literal, Protocol, TypeVar
 
+import anyio
 import numpy as np
 from fastapi import (
     Body,
@@ -47,10 +47,11 @@ from pydantic import (
     field_validator,
 )
 from pydantic_settings import BaseSettings
+from starlette.types import Receive, Scope, Send
 
 from app_snippets import problems
-from app_snippets.guard import CheckedRoute, Guard, UploadRate, deny, upload
-from app_snippets.jobs import Job, Jobs, Source
+from app_snippets.guard import CheckedRoute, Guard, UploadRate, upload
+from app_snippets.jobs import Job, Jobs, Source, watch
 from app_snippets.problems import ProblemError, documented
 from app_snippets.store import Store
 from workshop.errors import WorkshopError
@@ -93,6 +94,8 @@ class ServiceSettings(BaseSettings):
     max_queued_jobs: int = Field(8, gt=0)
     upload_rate: str = "120/minute"  # from one address
     milvus_timeout: float = Field(10.0, gt=0)  # seconds
+    pace: float = Field(0.2, gt=0)  # seconds between two messages to a watcher of a load
+    send_timeout: float = Field(5.0, gt=0)  # seconds until a watcher that does not read is dropped
 
     @field_validator("upload_rate")
     @classmethod
@@ -302,6 +305,23 @@ class Service:
         }
 
 
+class MediaResponse(FileResponse):
+    """An open file: what is removed while it is sent is still sent whole."""
+
+    def __init__(self, file: BinaryIO, **options: Any) -> None:
+        super().__init__(file.name, stat_result=os.fstat(file.fileno()), **options)
+        self._file = file
+
+    @asynccontextmanager
+    async def _open_file(self) -> AsyncIterator[anyio.AsyncFile[bytes]]:
+        yield anyio.wrap_file(self._file)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, and close it."""
+        with self._file:
+            await super().__call__(scope, receive, send)
+
+
 class TooLarge(WorkshopError):
     """A file of the right type that an encoder will not read for its size."""
 
@@ -387,7 +407,7 @@ def create_service(
         return FileResponse(PAGES / page, headers=PAGE_HEADERS)
 
     _about_the_service(app, settings)
-    _about_jobs(app)
+    _about_jobs(app, settings)
     _about_items(app, settings, payload)
     _about_searches(app, settings, payload)
     return app
@@ -418,7 +438,7 @@ def _about_the_service(app: FastAPI, settings: ServiceSettings) -> None:
         return Categories(categories=[CategoryCount(name=n, count=c) for n, c in found])
 
 
-def _about_jobs(app: FastAPI) -> None:
+def _about_jobs(app: FastAPI, settings: ServiceSettings) -> None:
     def known(job: Job | None, job_id: str) -> Job:
         if job is None:
             raise ProblemError(404, f"There is no job {job_id!r}.")
@@ -436,31 +456,9 @@ def _about_jobs(app: FastAPI) -> None:
 
     @app.websocket("/jobs/{job_id}/events")
     async def job_events(websocket: WebSocket, job_id: str) -> None:
-        """The job at once and at each change; closes after the last."""
-        jobs: Jobs = websocket.app.state.service.jobs
-        if await run_in_threadpool(jobs.get, job_id) is None:
-            return await deny(websocket, ProblemError(404, f"There is no job {job_id!r}."))
-        await websocket.accept()
-        with jobs.listen(job_id) as changes:
-            gone = asyncio.create_task(_disconnected(websocket))
-            try:
-                while True:
-                    change = asyncio.create_task(changes.get())
-                    await asyncio.wait({change, gone}, return_when=asyncio.FIRST_COMPLETED)
-                    if not change.done():
-                        change.cancel()
-                        return
-                    job = change.result()
-                    await websocket.send_text(job.model_dump_json())
-                    if job.finished_at:
-                        return await websocket.close()
-            finally:
-                gone.cancel()
-
-
-async def _disconnected(websocket: WebSocket) -> None:
-    while (await websocket.receive())["type"] != "websocket.disconnect":
-        pass
+        """The job at once and then its newest state, no faster than `pace`; closes after the last."""
+        jobs = websocket.app.state.service.jobs
+        await watch(websocket, jobs, job_id, settings.pace, settings.send_timeout)
 
 
 def _about_items(app: FastAPI, settings: ServiceSettings, payload: type[Payload]) -> None:
@@ -474,8 +472,6 @@ def _about_items(app: FastAPI, settings: ServiceSettings, payload: type[Payload]
                 f"{settings.max_queued_jobs} loads are waiting already. Try again in a moment.",
                 headers=problems.RETRY_AFTER,
             ) from None
-        except OSError as error:
-            raise ProblemError(503, f"The upload cannot be stored ({error.strerror}).") from error
         response.headers["Location"] = f"jobs/{job.id}"
         return Accepted(job_id=job.id, accepted=len(job.sources))
 
@@ -559,7 +555,11 @@ def _about_items(app: FastAPI, settings: ServiceSettings, payload: type[Payload]
         headers = {"ETag": f'"{item_id}"', "Cache-Control": "private, max-age=3600"}
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        return FileResponse(path, media_type=service.encoder.media_type, headers=headers)
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:  # removed a moment ago, or by someone else
+            raise unknown(item_id) from None
+        return MediaResponse(file, media_type=service.encoder.media_type, headers=headers)
 
     @app.delete("/items/{item_id}", tags=["items"], status_code=204, responses=documented(403, 404))
     def delete_item(item_id: ItemId, service: Running) -> None:

@@ -1,12 +1,22 @@
 """Items at rest: their vectors and payloads in Milvus, what they look like as files.
 
 Milvus 2.3 servers take one vector field a collection, so each vector space of a service is a
-collection of its own. An item is there when all of its parts are. It is written file first and
-removed rows first, so whatever a killed process leaves is incomplete, and is removed at start.
+collection of its own. An item is there when all of its parts are.
+
+A file named `ID.part` says that the item ID is being put in or taken out: it has that name before
+the first row is written and until the last row is removed. So what a killed process leaves
+half-done is known, and is removed at the next start. Nothing else is: rows or files that lack their
+other half may belong together with what is in another Milvus, in a copy, or on a disk that is not
+there today. They are not shown, and left alone.
+
+Search compares with every row (FLAT). A graph (HNSW) would lose items that are there: those of a
+category that few have, and copies of one another.
 """
 
+import contextlib
 import logging
 import os
+import re
 import threading
 import time
 from collections import Counter
@@ -18,10 +28,17 @@ from uuid import uuid4
 
 import numpy as np
 from pymilvus import DataType, MilvusClient
+from pymilvus.exceptions import MilvusException
+from pymilvus.milvus_client.index import IndexParams
 
+from app_snippets.problems import why
 from workshop import connect, wait_for_index
+from workshop.errors import WorkshopError
 
 BATCH = 1_000
+MAX_HITS = 16_384  # of one search; Milvus gives no more
+SCORE_DIGITS = 6  # of a cosine in 32 bits; what differs after them is the same
+ID = re.compile(r"[0-9a-f]{32}")
 # Rows may be read in any order but must be read at once: what was written must be seen.
 CONSISTENCY = "Strong"
 
@@ -52,28 +69,72 @@ class Store:
     suffix    of media files, such as ".webp"
     timeout   seconds that a call to Milvus may take
 
-    Raises WorkshopError if Milvus cannot be opened. Every method may raise MilvusException.
+    Raises WorkshopError if Milvus cannot be opened or the folder cannot be written. Every method may
+    raise MilvusException or OSError.
     """
 
     def __init__(
         self, name: str, folder: Path, spaces: Mapping[str, int], suffix: str, timeout: float
     ) -> None:
-        self._media, self._suffix, self._timeout = folder / "media", suffix, timeout
-        self._media.mkdir(parents=True, exist_ok=True)
+        self._suffix, self._timeout = suffix, timeout
         self._lock = threading.Lock()
-        self._client: MilvusClient = connect(name, fresh=False)
-        # Several folders may share one Milvus server, so each has collections of its own.
-        owner = folder / "owner"
-        if not owner.exists():
-            owner.write_text(uuid4().hex[:8])
-        self._collections = {space: f"{space}_{owner.read_text()}" for space in spaces}
         self._own = next(iter(spaces))
-        for space, dim in spaces.items():
-            self._create(self._collections[space], dim)
-        self._categories = self._reconcile()  # id to category, oldest first
+        self._client: MilvusClient = connect(name, fresh=False)
+        try:
+            place = self._find_place(folder)
+            self._media = folder / f"media{place}"
+            self._media.mkdir(parents=True, exist_ok=True)
+            owner = _identity(folder / "owner")
+            self._collections = {space: f"{space}_{owner}{place}" for space in spaces}
+            for space, dim in spaces.items():
+                self._create(self._collections[space], dim)
+            self._categories: dict[str, str] = {}  # of each whole item, oldest first
+            self._half: set[str] = set()  # ids whose removal is not finished
+            self._hidden: set[str] = set()  # ids that have rows and are not whole
+            self._read()
+        except OSError as error:
+            self._client.close()
+            raise WorkshopError(f"{folder} cannot be used: {why(error)}.") from error
+        except MilvusException as error:
+            self._client.close()
+            raise WorkshopError(
+                f"Milvus cannot do what the service {name!r} asks at its start: {why(error)}."
+            ) from error
+        except BaseException:
+            self._client.close()
+            raise
+
+    def _find_place(self, folder: Path) -> str:
+        """What the names of this Milvus's collections and of its media folder end in.
+
+        Several folders may share one Milvus server: an identity in the folder keeps them apart. And
+        one folder may be used with several Milvus, one after the other, each with media of its own.
+        The first of them has `media`; a later one's name goes into the names of its collections, so
+        that it is found in that Milvus again, and nowhere else.
+        """
+        own = f"{self._own}_{_identity(folder / 'owner')}"
+        known = self._client.list_collections(timeout=self._timeout)
+        if places := [n.removeprefix(own) for n in known if n == own or n.startswith(f"{own}_")]:
+            return min(places)
+        first = folder / "media"
+        try:
+            first.mkdir()
+            return ""
+        except FileExistsError:
+            place = f"_{uuid4().hex[:8]}"
+            log.warning(
+                "%s belongs to another Milvus than this one and is left alone: its items are back "
+                "when MILVUS_URI is as it was. Media of this Milvus go into %s.",
+                first,
+                first.with_name(f"media{place}"),
+            )
+            return place
 
     def _create(self, collection: str, dim: int) -> None:
+        index = self._client.prepare_index_params()
+        index.add_index("vector", index_type="FLAT", metric_type="COSINE")
         if self._client.has_collection(collection, timeout=self._timeout):
+            self._make_exact(collection, index)
             return
         schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=32)
@@ -81,17 +142,21 @@ class Store:
         schema.add_field("created_ns", DataType.INT64)
         schema.add_field("payload", DataType.JSON)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
-        index = self._client.prepare_index_params()
-        index.add_index(
-            "vector",
-            index_type="HNSW",
-            metric_type="COSINE",
-            # Nested, or pymilvus 3.0 drops them without a word.
-            params={"params": {"M": 16, "efConstruction": 200}},
-        )
         self._client.create_collection(
             collection, schema=schema, index_params=index, consistency_level=CONSISTENCY
         )
+
+    def _make_exact(self, collection: str, index: IndexParams) -> None:
+        """An earlier version of this service built a graph."""
+        names = self._client.list_indexes(collection)
+        types = [self._client.describe_index(collection, name)["index_type"] for name in names]
+        if types == ["FLAT"]:
+            return
+        self._client.release_collection(collection)
+        for name in names:
+            self._client.drop_index(collection, name)
+        self._client.create_index(collection, index)
+        self._client.load_collection(collection)
 
     def _rows(self, space: str, *fields: str) -> Iterator[dict[str, Any]]:
         rows = self._client.query_iterator(
@@ -101,21 +166,33 @@ class Store:
             yield from batch
         rows.close()
 
-    def _reconcile(self) -> dict[str, str]:
-        """Remove every item that has lost a part, and every part that has lost its item."""
+    def _read(self) -> None:
+        """Learn which items are whole; remove those that were being put in or taken out."""
+        self._half = {path.stem for path in self._media.glob("*.part") if ID.fullmatch(path.stem)}
+        try:
+            self._finish_removals()
+        except (MilvusException, OSError) as error:
+            log.warning(
+                "%d items that an interrupted load left half-done are hidden, and removed when "
+                "that is possible: %s",
+                len(self._half),
+                why(error),
+            )
         own = {row["id"]: row for row in self._rows(self._own, "category", "created_ns")}
         rows = {space: {row["id"] for row in self._rows(space)} for space in self._collections}
-        files = {path.stem for path in self._media.glob(f"*{self._suffix}")}
-        whole = files.intersection(*rows.values())
-        for space, ids in rows.items():
-            self._delete_rows(space, ids - whole)
-        for path in self._media.iterdir():
-            if path.suffix != self._suffix or path.stem not in whole:
-                path.unlink()
-        if incomplete := (files.union(*rows.values()) - whole):
-            log.warning("removed %d incomplete items of an interrupted load", len(incomplete))
+        files = {path.stem for path in self._media.glob(f"*{self._suffix}") if path.is_file()}
+        whole = files.intersection(*rows.values()) - self._half
+        self._hidden = set().union(*rows.values()) - whole
+        if lonely := len(self._hidden | files - whole - self._half):
+            log.warning(
+                "%d items in %s or in Milvus lack their other half: one of the two was lost, or is "
+                "an older copy. They are not shown, and left alone: put them in again, or remove "
+                "everything with DELETE /items.",
+                lonely,
+                self._media,
+            )
         ordered = sorted((own[i] for i in whole), key=lambda row: row["created_ns"])
-        return {row["id"]: row["category"] for row in ordered}
+        self._categories = {row["id"]: row["category"] for row in ordered}
 
     def close(self) -> None:
         """Give the connection back."""
@@ -125,10 +202,10 @@ class Store:
         return item_id in self._categories
 
     def count(self) -> int:
-        """How many items there are, as Milvus counts them."""
+        """How many items there are. Milvus is asked too, so that it is known to be there."""
         collection = self._collections[self._own]
-        rows = self._client.query(collection, output_fields=["count(*)"], timeout=self._timeout)
-        return rows[0]["count(*)"]
+        self._client.query(collection, output_fields=["count(*)"], timeout=self._timeout)
+        return len(self._categories)
 
     def categories(self) -> dict[str, int]:
         """Each category and how many items it has, in order of name."""
@@ -164,6 +241,9 @@ class Store:
     def _path(self, item_id: str) -> Path:
         return self._media / f"{item_id}{self._suffix}"
 
+    def _part(self, item_id: str) -> Path:
+        return self._media / f"{item_id}.part"
+
     def vector(self, item_id: str) -> np.ndarray | None:
         """The item's vector in the first space, shape (dim,)."""
         if item_id not in self:
@@ -179,24 +259,38 @@ class Store:
     def search(
         self, space: str, vector: np.ndarray, limit: int, category: str | None, but: str | None
     ) -> list[Found]:
-        """The items closest to the vector, best first.
+        """The items closest to the vector, best first; of equal ones the smaller id first.
 
         vector     (dim,) of that space
         category   only items of this one; checked by the caller, since it goes into the filter
         but        id of an item that is not to be found: the one searched by
         """
-        conditions = [f'category == "{category}"'] if category is not None else []
-        conditions += [f'id != "{but}"'] if but else []
-        (hits,) = self._client.search(
-            self._collections[space],
-            [vector.tolist()],
-            filter=" and ".join(conditions),
-            limit=limit,
-            output_fields=["payload"],
-            search_params={"metric_type": "COSINE", "params": {"ef": max(64, 2 * limit)}},
-            timeout=self._timeout,
-        )
-        return [Found(h["id"], h["distance"], h["entity"]["payload"]) for h in hits]
+        # Rows that are no items are left out here, and one may be just going in or out.
+        ask = limit + len(self._hidden) + 1 + (but is not None)
+        while True:
+            ask = min(ask, MAX_HITS)
+            (hits,) = self._client.search(
+                self._collections[space],
+                [vector.tolist()],
+                filter="" if category is None else f'category == "{category}"',
+                limit=ask,
+                output_fields=["payload"],
+                search_params={"metric_type": "COSINE"},
+                timeout=self._timeout,
+            )
+            found = [
+                Found(h["id"], round(h["distance"], SCORE_DIGITS), h["entity"]["payload"])
+                for h in hits
+                if h["id"] in self and h["id"] != but
+            ]
+            found.sort(key=lambda hit: (-hit.score, hit.id))
+            if len(hits) < ask or ask == MAX_HITS:
+                return found[:limit]
+            # Those that share the last place must all be seen, or chance would choose among them.
+            seen_to = round(hits[-1]["distance"], SCORE_DIGITS)
+            if len(found) >= limit and found[limit - 1].score > seen_to:
+                return found[:limit]
+            ask *= 4
 
     def add(
         self,
@@ -215,65 +309,93 @@ class Store:
             "created_ns": time.time_ns(),
             "payload": payload,
         }
-        self._write(self._path(item_id), media)
-        with self._lock:
-            try:
-                # The space in which items are read and counted comes last.
-                for space in reversed(self._collections):
-                    self._client.insert(
-                        self._collections[space],
-                        [{**row, "vector": vectors[space].tolist()}],
-                        timeout=self._timeout,
-                    )
-            except Exception:
-                self._undo(item_id)
-                raise
-            self._categories[item_id] = payload["category"]
+        try:
+            self._write(self._part(item_id), media)
+            with self._lock:
+                self._finish_removals()
+                if item_id in self._hidden:
+                    self._delete_rows([item_id])
+                for space, collection in self._collections.items():
+                    rows = [{**row, "vector": vectors[space].tolist()}]
+                    self._client.insert(collection, rows, timeout=self._timeout)
+                self._part(item_id).replace(self._path(item_id))
+                self._hidden.discard(item_id)
+                self._categories[item_id] = payload["category"]
+        except Exception:
+            self._undo(item_id)
+            raise
 
     def _write(self, path: Path, content: bytes) -> None:
-        unfinished = path.with_suffix(".part")
-        with unfinished.open("wb") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(path)
 
     def _undo(self, item_id: str) -> None:
-        try:
-            self._remove([item_id])
-        except Exception:
-            log.warning("item %s is incomplete and will be removed at the next start", item_id)
+        with self._lock:
+            self._half.add(item_id)
+            self._hidden.add(item_id)
+            try:
+                self._finish_removals()
+            except (MilvusException, OSError):
+                log.warning("item %s did not go in; what is there of it is removed later", item_id)
 
     def delete(self, item_id: str) -> bool:
         """Remove an item; False if there is none of that id."""
         with self._lock:
-            if item_id not in self:
+            if item_id not in self and item_id not in self._half:
                 return False
             self._remove([item_id])
             return True
 
     def clear(self) -> None:
-        """Remove every item."""
+        """Remove every item, and what lacks its other half."""
         with self._lock:
-            ids = list(self._categories)
+            files = {path.stem for path in self._media.glob(f"*{self._suffix}") if path.is_file()}
+            ids = list(self._hidden.union(self._categories, filter(ID.fullmatch, files)))
             for start in range(0, len(ids), BATCH):
                 self._remove(ids[start : start + BATCH])
 
     def _remove(self, ids: list[str]) -> None:
-        for space in self._collections:
-            self._delete_rows(space, ids)
         for item_id in ids:
+            with contextlib.suppress(FileNotFoundError):
+                self._path(item_id).replace(self._part(item_id))
+            self._half.add(item_id)
+            self._hidden.add(item_id)
             self._categories.pop(item_id, None)
-            self._path(item_id).unlink(missing_ok=True)
+        self._finish_removals()
 
-    def _delete_rows(self, space: str, ids: "set[str] | list[str]") -> None:
-        ids = list(ids)
-        for start in range(0, len(ids), BATCH):
-            self._client.delete(
-                self._collections[space], ids=ids[start : start + BATCH], timeout=self._timeout
-            )
+    def _finish_removals(self) -> None:
+        """Remove what is left of items that were being put in or taken out."""
+        ids = list(self._half)
+        if ids:
+            self._delete_rows(ids)
+        for item_id in ids:
+            self._part(item_id).unlink(missing_ok=True)
+            self._hidden.discard(item_id)
+            self._half.discard(item_id)
+
+    def _delete_rows(self, ids: list[str]) -> None:
+        for collection in self._collections.values():
+            for start in range(0, len(ids), BATCH):
+                self._client.delete(
+                    collection, ids=ids[start : start + BATCH], timeout=self._timeout
+                )
 
     def settle(self) -> None:
-        """Build the indexes over what was added: from here on searches are fast."""
+        """Finish what could not be finished before, and make searches fast over what was added."""
+        with self._lock:
+            self._finish_removals()
         for collection in self._collections.values():
             wait_for_index(self._client, collection)
+
+
+def _identity(path: Path) -> str:
+    """What the file says; a new one is made if it is missing or empty, whole or not at all."""
+    if not path.exists() or not path.read_text().strip():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".part")
+        unfinished.write_text(uuid4().hex[:8])
+        unfinished.replace(path)
+    return path.read_text().strip()

@@ -3,7 +3,6 @@
 `uvicorn app_snippets.uploads:app`, with a page at `/`.
 """
 
-import asyncio
 import queue
 import shutil
 from collections.abc import AsyncIterator
@@ -11,7 +10,7 @@ from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Annotated
 
-from fastapi import FastAPI, File, Response, UploadFile, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, File, Response, UploadFile, WebSocket
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
@@ -21,8 +20,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pymilvus import DataType, MilvusClient
 
 from app_snippets import problems
-from app_snippets.guard import Guard, deny
-from app_snippets.jobs import Job, Jobs, Source
+from app_snippets.guard import Guard
+from app_snippets.jobs import Job, Jobs, Source, watch
 from app_snippets.problems import ProblemError, documented
 from app_snippets.service import PAGE_HEADERS, PAGES, MiB, ServiceName, shown_name
 from workshop import ImageEncoder, connect
@@ -41,7 +40,7 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(200 * MiB, gt=0)
     max_waiting: int = Field(4, gt=0)  # jobs; one more is refused
     retry_after: int = Field(5, gt=0)  # seconds that a refused client should wait
-    pace: float = Field(0.1, gt=0)  # seconds between two messages to a watching client
+    pace: float = Field(0.2, gt=0)  # seconds between two messages to a watching client
     send_timeout: float = Field(5.0, gt=0)  # seconds until a client that does not read is dropped
 
 
@@ -176,34 +175,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.websocket("/jobs/{job_id}/events")
     async def events(websocket: WebSocket, job_id: str) -> None:
-        """The newest state whenever there is a new one, no faster than `pace`."""
-        job = await run_in_threadpool(app.state.jobs.get, job_id)
-        if job is None:
-            return await deny(websocket, ProblemError(404, f"There is no job {job_id!r}."))
-        await websocket.accept()
-        gone, last = asyncio.create_task(_goodbye(websocket)), None
-        try:
-            while not gone.done():
-                if job != last:
-                    async with asyncio.timeout(settings.send_timeout):
-                        await websocket.send_text(job.model_dump_json())
-                    last = job
-                if job.finished_at:
-                    return await websocket.close()
-                await asyncio.wait({gone}, timeout=settings.pace)
-                job = await run_in_threadpool(app.state.jobs.get, job_id)
-        except (WebSocketDisconnect, TimeoutError):
-            pass  # it left, or stopped reading: there is no one to tell
-        finally:
-            gone.cancel()
+        """The newest state whenever there is a new one, no faster than `pace`; closes after the last."""
+        await watch(websocket, app.state.jobs, job_id, settings.pace, settings.send_timeout)
 
     return app
-
-
-async def _goodbye(websocket: WebSocket) -> None:
-    """Returns when the client leaves; what it says is of no interest."""
-    while (await websocket.receive())["type"] != "websocket.disconnect":
-        pass
 
 
 app = create_app(Settings())

@@ -23,7 +23,7 @@ from starlette.websockets import WebSocketDisconnect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as websocket
 
-from app_snippets import uploads, ways
+from app_snippets import jobs, uploads, ways
 from workshop import datasets, launch
 from workshop.errors import WorkshopError
 
@@ -193,13 +193,13 @@ def test_events_are_no_faster_than_the_pace():
 
 def test_a_watcher_that_leaves_is_let_go_though_nothing_changes(monkeypatch):
     ended = threading.Event()
-    goodbye = uploads._goodbye
+    goodbye = jobs._goodbye
 
     async def noted(stream):
         await goodbye(stream)
         ended.set()
 
-    monkeypatch.setattr(uploads, "_goodbye", noted)
+    monkeypatch.setattr(jobs, "_goodbye", noted)
     with running(name="uploads_leave") as api, held(api):
         location = api.post("/photos", files=PHOTOS[:1]).headers["location"]
         with events(api, location) as stream:
