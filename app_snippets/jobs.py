@@ -328,8 +328,8 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         if _is(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise WorkshopError(
-                f"Another process serves from {path.parent}. Stop that one, or give this service "
-                "another NAME."
+                f"{path.parent} is in use: another process serves from it. Stop that one, or give "
+                "this service another NAME."
             ) from error
         damaged = _is(error, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
         if not damaged and not path.is_dir():
