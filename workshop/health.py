@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 import psutil
 from tqdm import tqdm
@@ -176,7 +177,7 @@ def _milvus() -> Finding:
     """Write two rows and find one, in a place of the doctor's own that is gone afterwards."""
     from milvus_lite.server_manager import server_manager_instance
 
-    from workshop.milvus import connect
+    from workshop.milvus import connect, has_clients, is_file
 
     uri = os.environ.get("MILVUS_URI", "").strip()
     # two kernels may ask at once, and a Lite file belongs to one process
@@ -194,9 +195,15 @@ def _milvus() -> Finding:
             path = home() / "milvus" / f"{name}.db"
             server_manager_instance.release_server(str(path))
             shutil.rmtree(path, ignore_errors=True)
+        elif is_file(uri) and not has_clients(path := Path(uri).expanduser().resolve()):
+            server_manager_instance.release_server(str(path))  # for the next chapter's kernel
     if hits[0][0]["id"] != 1:
         return Finding("Milvus", "a search gave the wrong row", REPAIR)
-    return Finding("Milvus", "the server at MILVUS_URI answers" if uri else "a Milvus Lite file")
+    if uri and not is_file(uri):
+        return Finding("Milvus", "the server at MILVUS_URI answers")
+    return Finding(
+        "Milvus", f"a Milvus Lite file{', the one that MILVUS_URI names' if uri else ''}"
+    )
 
 
 def _code(text: str) -> str:

@@ -7,7 +7,8 @@
 | `http://host:19530` | database `workshop_NAME` on that server (Milvus 2.2.9 or later) | what is in that database |
 
 A server that asks for a login reads `MILVUS_TOKEN`, "user:password" or an API key. So a chapter
-never touches another's collections, nor anything else that lives on the server.
+never touches another's collections, nor anything else that lives on the server. No message shows any
+part of a login.
 """
 
 import logging
@@ -32,10 +33,15 @@ from pymilvus.client.connection_manager import ConnectionManager
 from pymilvus.exceptions import MilvusException
 from tqdm import tqdm
 
-from workshop.errors import WorkshopError
+from workshop.errors import WorkshopError, without_login
 from workshop.paths import home
 
 CONNECT_TIMEOUT = 5.0  # seconds; a server that is there answers in well under one
+
+# pymilvus pings an idle server every ten seconds. Milvus Lite, like any gRPC server that is not told
+# otherwise, takes that for an attack and hangs up: GOAWAY, too_many_pings. On this machine nothing
+# needs the pings: a connection that breaks is noticed at once.
+NO_PINGS = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": 0}
 
 # Each logs a failed call with its traceback, which is raised as well: once is enough to read.
 for _logger in (
@@ -78,7 +84,8 @@ def connect(name: str, *, fresh: bool = True) -> MilvusClient:
     except (MilvusException, grpc.RpcError) as error:
         reason = error.message if isinstance(error, MilvusException) else error.details()
         raise WorkshopError(
-            f"Milvus at {_hide_password(uri) or folder} cannot do what connect() asks: {reason}."
+            f"Milvus at {_shown(uri) if uri else folder} cannot do what connect() asks: "
+            f"{_without_secrets(reason, uri)}."
         ) from error
     return client
 
@@ -90,7 +97,7 @@ def _open_file(path: Path, fresh: bool = False, **options: Any) -> MilvusClient:
             f"MILVUS_URI names the file {path}, but the folder {path.parent} does not exist. "
             "Make the folder, or unset MILVUS_URI to use a file of the course's own."
         )
-    if fresh or not _has_clients(path):
+    if fresh or not has_clients(path):
         # Closing the clients does not free the file: the server inside this process goes on.
         server_manager_instance.release_server(str(path))
         try:
@@ -109,10 +116,10 @@ def _open_file(path: Path, fresh: bool = False, **options: Any) -> MilvusClient:
                 "you may write to and that the disk is not full, or set WORKSHOP_HOME to another "
                 "folder."
             ) from error
-    return MilvusClient(str(path), **options)
+    return MilvusClient(str(path), grpc_options=NO_PINGS, **options)
 
 
-def _has_clients(path: Path) -> bool:
+def has_clients(path: Path) -> bool:
     """Whether a client in this process has the file open, such as a launched service's."""
     server = server_manager_instance._servers.get(str(path))
     if server is None:
@@ -123,7 +130,13 @@ def _has_clients(path: Path) -> bool:
 
 
 def _open_server(uri: str, **options: Any) -> MilvusClient:
-    shown = _hide_password(uri)
+    shown = without_login(uri)
+    rest = uri.partition("://")[2] or uri
+    if re.search(r"[/?#\s].*@", rest):
+        raise WorkshopError(
+            "The login in MILVUS_URI holds a character that would end it in an address. Leave it out "
+            'there, and put it into MILVUS_TOKEN as "user:password".'
+        )
     try:
         parts = urlsplit(uri)
         known = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
@@ -137,9 +150,11 @@ def _open_server(uri: str, **options: Any) -> MilvusClient:
         )
     if parts.path.strip("/"):
         raise WorkshopError(
-            f"MILVUS_URI is {shown!r}. Leave out the database {parts.path!r}: each chapter makes "
-            "one of its own."
+            f"MILVUS_URI is {shown!r}. Leave out the database, all that follows the port: each "
+            "chapter makes one of its own."
         )
+    if parts.hostname == "localhost" or parts.hostname.startswith(("127.", "::1")):
+        options["grpc_options"] = NO_PINGS  # it may be a Milvus Lite of another process
     token = os.environ.get("MILVUS_TOKEN", "").strip()
     try:
         return MilvusClient(uri, token=token, timeout=CONNECT_TIMEOUT, **options)
@@ -157,7 +172,7 @@ def _open_server(uri: str, **options: Any) -> MilvusClient:
 
 def _open_database(uri: str, database: str, fresh: bool) -> MilvusClient:
     """Open a database of the chapter's own on a server, or in a file, that others share."""
-    if uri.endswith(".db"):
+    if is_file(uri):
         open_uri = partial(_open_file, Path(uri).expanduser().resolve())
     else:
         open_uri = partial(_open_server, uri)
@@ -172,8 +187,23 @@ def _open_database(uri: str, database: str, fresh: bool) -> MilvusClient:
     return client
 
 
-def _hide_password(uri: str) -> str:
-    return re.sub(r"//[^@/]*@", "//…@", uri)
+def is_file(uri: str) -> bool:
+    """Whether `MILVUS_URI` names a Milvus Lite file, and not a server with a path or a login."""
+    return uri.endswith(".db") and not re.match(r"\w*://|[^/\\:]{2,}:.*@", uri)
+
+
+def _shown(uri: str) -> str:
+    return uri if is_file(uri) else without_login(uri)
+
+
+def _without_secrets(text: str, uri: str) -> str:
+    """What Milvus says, without the login if it repeats that."""
+    token = os.environ.get("MILVUS_TOKEN", "").strip()
+    login = "" if is_file(uri) else uri.rpartition("@")[0].rpartition("://")[2]
+    secrets = {part for secret in (token, login) for part in (secret, secret.partition(":")[2])}
+    for secret in sorted(secrets - {""}, key=len, reverse=True):
+        text = text.replace(secret, "…")
+    return text
 
 
 def wait_for_index(client: MilvusClient, collection: str, timeout: float = 60.0) -> None:
