@@ -4,6 +4,7 @@ A service differs from its sisters in its encoder, its payload and its page: it 
 `create_service`, and everything else is here. README.md lists the calls.
 """
 
+import json
 import os
 import queue
 import re
@@ -46,7 +47,7 @@ from pydantic import (
     Tag,
     field_validator,
 )
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, NoDecode
 from starlette.types import Receive, Scope, Send
 
 from app_snippets import problems
@@ -78,6 +79,25 @@ def _own_hosts() -> list[str]:
     return ["127.0.0.1", "localhost", "::1"]
 
 
+def _hosts(value: Any) -> Any:
+    """From the environment: `lab.example`, several with commas, or a list in JSON."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [host.strip() for host in value.split(",")]
+
+
+def _is_a_host(host: str) -> str:
+    if host == "*" or re.fullmatch(r"[a-z0-9._:-]+", host := host.strip("[]").lower()):
+        return host
+    raise ValueError("write names alone, as in lab.example,192.168.1.5 (* is any)")
+
+
+# The names by which a service may be called.
+Hosts = Annotated[
+    list[Annotated[str, AfterValidator(_is_a_host)]], NoDecode, BeforeValidator(_hosts)
+]
 ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
 
 
@@ -85,7 +105,7 @@ class ServiceSettings(BaseSettings):
     """What can be set from the environment, with defaults that suit a laptop."""
 
     name: ServiceName  # of its folder and of its place in Milvus
-    allowed_hosts: list[str] = Field(default_factory=_own_hosts)  # as JSON; ["*"] for any
+    allowed_hosts: Hosts = Field(default_factory=_own_hosts)  # lab.example,192.168.1.5; * for any
     max_file_bytes: int = Field(20 * MiB, gt=0)
     max_request_bytes: int = Field(200 * MiB, gt=0)
     max_files: int = Field(500, gt=0)  # in one upload

@@ -23,7 +23,7 @@ from app_snippets import problems
 from app_snippets.guard import Guard
 from app_snippets.jobs import Job, Jobs, Source, watch
 from app_snippets.problems import ProblemError, documented
-from app_snippets.service import PAGE_HEADERS, PAGES, MiB, ServiceName, shown_name
+from app_snippets.service import PAGE_HEADERS, PAGES, Hosts, MiB, ServiceName, shown_name
 from workshop import ImageEncoder, connect
 from workshop.encoders import load_image
 from workshop.paths import home
@@ -34,7 +34,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="UPLOADS_")
     name: ServiceName = "uploads"  # of its folder and of its place in Milvus
-    allowed_hosts: list[str] = ["127.0.0.1", "localhost", "::1"]  # as JSON; ["*"] for any
+    allowed_hosts: Hosts = ["127.0.0.1", "localhost", "::1"]  # lab.example,192.168.1.5; * for any
     max_files: int = Field(200, gt=0)  # in one upload
     max_file_bytes: int = Field(20 * MiB, gt=0)
     max_request_bytes: int = Field(200 * MiB, gt=0)

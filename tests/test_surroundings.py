@@ -1,4 +1,4 @@
-"""Nothing calls home, no proxy is asked for what is on this machine, and pymilvus sees no MILVUS_URI."""
+"""What the course does to and in its surroundings: proxies, makers of packages, files, consoles."""
 
 import ast
 import json
@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tools.offline import Proxy
-from workshop import environment
+from workshop import check, environment
+from workshop.errors import WorkshopError
 from workshop.paths import ROOT
 
 # What reaches a service and a database of this machine, in a process that starts afresh.
@@ -43,13 +44,13 @@ CLIENTS = """
 LOOPBACK = "127.0.0.1,localhost,::1"
 
 
-def run(code: str, home: Path, env: dict[str, str]) -> str:
+def run(code: str, home: Path, env: dict[str, str], encoding: str = "utf-8") -> str:
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         env={**env, "PYTHONPATH": str(ROOT), "WORKSHOP_HOME": str(home / ".workshop")},
         cwd=home,
         capture_output=True,
-        text=True,
+        encoding=encoding,
         timeout=120,
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -181,3 +182,33 @@ def test_a_file_of_the_learners_holds_the_database_in_a_fresh_process(tmp_path):
     env = {**os.environ, "MILVUS_URI": "file.db"}
     assert run(code, tmp_path, env) == "['words']\n"
     assert (tmp_path / "file.db").is_dir()
+
+
+# ------------------------------------------------------------------------------------ consoles
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp437", "ascii", "utf-8"])
+def test_doctor_and_check_can_be_printed_on_any_console(encoding, tmp_path):
+    code = """
+        from workshop import check
+        from workshop.health import Finding, Report
+        print(Report((Finding("Python", "3.13"), Finding("Disk", "0 GB", "Free some…"))))
+        print(check("1.2", ...))
+    """
+    said = run(code, tmp_path, {**os.environ, "PYTHONIOENCODING": encoding}, encoding=encoding)
+    signs = ("✅", "❌", "→", "⏳") if encoding == "utf-8" else ("[ok]", "[no]", "->", "[..]")
+    first, second, third, _, last = said.splitlines()
+    assert (first.split()[0], second.split()[0], third.split()[0], last.split()[0]) == signs
+
+
+@pytest.mark.parametrize("id", [1.2, "1.2", " 1.2 "])
+def test_check_understands_a_number_without_quotes(id, home):
+    result = check(id, lambda numbers, k: None)
+    assert (result.id, result.state) == ("1.2", "wrong")
+    assert list(json.loads((home / "progress.json").read_text())) == ["1.2"]
+
+
+@pytest.mark.parametrize("id", [None, True, 1, (1, 2), "one", "1.2.3", "１.２"])
+def test_check_says_how_an_exercise_is_called(id):
+    with pytest.raises(WorkshopError, match=r'as in "1\.2"'):
+        check(id, None)

@@ -25,6 +25,21 @@ def prepare():
         sys.meta_path.insert(0, _Pymilvus())
 
 
+SIGNS = {"✅": "[ok]", "❌": "[no]", "⏳": "[..]", "→": "->"}
+
+
+def printable(text):
+    """The text with plain signs where the console cannot show ours, as one of Windows in cp1252."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+        return text
+    except UnicodeEncodeError:
+        for sign, plain in SIGNS.items():
+            text = text.replace(sign, plain)
+        return text.encode(encoding, "replace").decode(encoding)
+
+
 # --------------------------------------------------------------------------------------- proxies
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 from tqdm import tqdm
 
-from workshop.environment import LOOPBACK, proxies, without_proxy
+from workshop.environment import LOOPBACK, printable, proxies, without_proxy
 from workshop.errors import WorkshopError
 from workshop.paths import ROOT, home
 
@@ -61,6 +61,10 @@ class Report:
             if finding.remedy:
                 lines.append(f"{'':13}→ {finding.remedy}")
         return "\n".join([*lines, self.summary])
+
+    def __str__(self) -> str:
+        """What `print` shows, on any console."""
+        return printable(repr(self))
 
     def _repr_html_(self) -> str:
         rows = []

@@ -12,6 +12,7 @@ from services import assert_problem, png, running
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from app_snippets import reverse_image_search, uploads
 from workshop import WorkshopError, launch
 
 
@@ -212,7 +213,9 @@ def test_behind_a_hub_its_name_is_accepted(start, monkeypatch):
         ("max_file_bytes", "a lot"),
         ("upload_rate", "often"),
         ("name", "../elsewhere"),
-        ("allowed_hosts", "not json"),
+        ("allowed_hosts", "http://lab.example"),
+        ("allowed_hosts", "lab.example,"),
+        ("allowed_hosts", "[lab.example]"),
     ],
 )
 def test_settings_from_the_environment_are_checked(case, monkeypatch, setting, value):
@@ -225,6 +228,21 @@ def test_settings_come_from_the_environment(case, monkeypatch, tmp_path):
     monkeypatch.setenv(f"{case.name.upper()}_MAX_FILES", "7")
     with running(case, tmp_path) as service:
         assert service.client.get("health").json()["max_files"] == 7
+
+
+@pytest.mark.parametrize(
+    ("value", "hosts"),
+    [
+        ("lab.example", ["lab.example"]),
+        ("Lab.Example, 192.168.1.5,[::1]", ["lab.example", "192.168.1.5", "::1"]),
+        ('["lab.example", "localhost"]', ["lab.example", "localhost"]),
+        ("*", ["*"]),
+    ],
+)
+@pytest.mark.parametrize("settings", [reverse_image_search.Settings, uploads.Settings])
+def test_hosts_are_written_as_people_write_lists(settings, value, hosts, monkeypatch):
+    monkeypatch.setenv(f"{settings.model_config['env_prefix']}ALLOWED_HOSTS", value)
+    assert settings().allowed_hosts == hosts
 
 
 def test_a_folder_belongs_to_one_service_at_a_time(start, case):

@@ -38,6 +38,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from workshop.environment import printable
 from workshop.errors import WorkshopError
 from workshop.paths import home
 
@@ -103,6 +104,10 @@ class Result:
         lines = [f"{self.mark} {self.id}: {self.message}", *self._hints()]
         return "\n   ".join([*lines, self.note] if self.note else lines)
 
+    def __str__(self) -> str:
+        """What `print` shows, on any console."""
+        return printable(repr(self))
+
     def _repr_html_(self) -> str:
         # mid-tones that keep 3:1 against both the light and the dark JupyterLab background
         colour = {"right": "#009E73", "wrong": "#D55E00", "open": "#808080"}[self.state]
@@ -135,9 +140,13 @@ def exercises(chapter: int) -> list[Exercise]:
     return sorted(found, key=lambda e: int(e.id.split(".")[1]))
 
 
-def exercise(id: str) -> Exercise:
-    """The exercise of that id, or a WorkshopError that lists those there are."""
-    match = re.fullmatch(r"(\d+)\.(\d+)", str(id))
+def exercise(id: str | float) -> Exercise:
+    """The exercise of that id, or a WorkshopError that lists those there are.
+
+    1.2 is understood as "1.2": no chapter has ten exercises.
+    """
+    id = str(id).strip() if isinstance(id, str | float) else id
+    match = re.fullmatch(r"([0-9]+)\.([0-9]+)", id) if isinstance(id, str) else None
     if not match:
         raise WorkshopError(
             f'An exercise is called by chapter and number, as in "1.2", not {id!r}.'
@@ -155,9 +164,10 @@ def exercise(id: str) -> Exercise:
 # ------------------------------------------------------------------------------- running one check
 
 
-def check(id: str, *answers: Any) -> Result:
+def check(id: str | float, *answers: Any) -> Result:
     """Check the answer (or answers) to exercise `id`; shows a mistake and one hint more each try."""
     wanted = exercise(id)
+    id = wanted.id
     parameters = list(inspect.signature(wanted.function).parameters)
     if len(answers) != len(parameters):
         raise WorkshopError(
