@@ -8,7 +8,7 @@ COURSE = $(PYTHON) tools/course.py
 RUN = .venv/bin/python
 AUTHOR = .venv-author/bin/python
 
-.PHONY: help lab setup setup-test setup-author test notebooks notebooks-check data models bench \
+.PHONY: help lab update setup setup-test setup-author test notebooks notebooks-check data models bench \
 	bench-index bench-web server server-stop lock format clean
 
 help: ## this list
@@ -16,6 +16,9 @@ help: ## this list
 
 lab: ## set up if needed and open JupyterLab (LAB_ARGS="--no-browser --port=8899")
 	@$(COURSE) lab $(LAB_ARGS)
+
+update: ## bring the newest version; your notebooks, answers and progress are kept
+	@$(COURSE) update
 
 test: ## set up if needed and run every test (PARTS="lint unit" for some)
 	@$(COURSE) test $(PARTS)

@@ -1,8 +1,9 @@
-"""Sets the course up and starts it: what `make lab` and `make test` call.
+"""Sets the course up, starts it and updates it: what `make lab`, `test` and `update` call.
 
     python tools/course.py lab [JupyterLab options]    set up if needed, open JupyterLab
     python tools/course.py test [part ...]             set up if needed, run all tests or some parts
     python tools/course.py setup [--test]              only set up
+    python tools/course.py update                      bring the newest version, keep all of yours
 
 Windows has no make: `py -3.13 tools/course.py lab`. Only the standard library, and syntax that
 Python 3.6 can read, so that an old Python gets a sentence and not a SyntaxError.
@@ -367,19 +368,10 @@ class Beside:
             time.sleep(1)
 
 
-def main(args: list) -> int:
-    """Run one command; 0 when it went well."""
-    name, rest = (args[0], args[1:]) if args else ("", [])
+def guarded(action) -> int:
+    """The status that an action returns; 1, and a sentence, where it cannot go on."""
     try:
-        if name == "setup" and rest in ([], ["--test"]):
-            set_up(test=bool(rest))
-            return 0
-        if name == "lab":
-            return lab(rest)
-        if name == "test":
-            return test(rest)
-        print(__doc__, file=sys.stderr)
-        return 2
+        return action()
     except Stop as stop:
         print(f"\n{stop}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -394,6 +386,22 @@ def main(args: list) -> int:
                 file=sys.stderr,
             )
     return 1
+
+
+def main(args: list) -> int:
+    """Run one command; 0 when it went well."""
+    name, rest = (args[0], args[1:]) if args else ("", [])
+    if name == "setup" and rest in ([], ["--test"]):
+        return guarded(lambda: set_up(test=bool(rest)) or 0)
+    if name == "lab":
+        return guarded(lambda: lab(rest))
+    if name == "test":
+        return guarded(lambda: test(rest))
+    if name == "update" and not rest:
+        sys.stdout.flush()
+        return subprocess.call([sys.executable, str(ROOT / "tools" / "update.py")])
+    print(__doc__, file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":
