@@ -240,3 +240,19 @@ def test_a_picture_without_words_is_refused():
     with pytest.raises(WorkshopError, match="text alternative"):
         plots.done(figure, " ")
     plt.close(figure)
+
+
+def test_photo_hits_look_the_photos_up_by_the_ids_of_the_hits(some):
+    found = [{"id": some[3].id, "distance": 0.5}, {"id": some[1].id, "distance": 0.25}]
+    picture = plots.photo_hits(some[0], found, some)
+    assert f"{some[3].name} (0.50), {some[1].name} (0.25)" in picture.alt
+    png(picture)
+    with pytest.raises(WorkshopError, match="No photo has the id 'nobody'"):
+        plots.photo_hits(some[0], [{"id": "nobody", "distance": 1}], some)
+
+
+def test_the_life_of_a_row_names_its_steps_in_order():
+    picture = plots.life_of_a_row()
+    steps = [t for t in texts(picture) if "\n" not in t]
+    assert steps == ["insert", "flush", "by itself"]
+    png(picture)

@@ -55,8 +55,8 @@ def rules(chapter: Chapter) -> Iterator[str]:
     yield from exercises(chapter)
     yield from independence(chapter)
     fewest = 10 if chapter.number == 0 else 25
-    if not fewest <= len(chapter.cells) <= MAX_CELLS:
-        yield f"has {len(chapter.cells)} cells, {fewest} to {MAX_CELLS} are asked for"
+    if not fewest <= chapter.core() <= MAX_CELLS:
+        yield f"has {chapter.core()} cells in its core path, {fewest} to {MAX_CELLS} are asked for"
     lengths = []
     for number, cell in enumerate(chapter.cells, 1):
         if cell.cell_type == "code":

@@ -85,12 +85,12 @@ class Chapter:
         return found
 
     def stubs(self) -> dict[str, list[str]]:
-        """For each exercise the code cells that the learner finds, but for the check."""
+        """For each exercise the code cells in which the learner finds a place for the answer."""
         return {
             id: [
                 stub(self.cells[i].source, self.names_checked(i)).rstrip()
                 for i in positions
-                if self.cells[i].cell_type == "code" and "check" not in tags(self.cells[i])
+                if SOLUTION.search(self.cells[i].source)
             ]
             for id, positions in self.exercise_cells().items()
         }

@@ -1,270 +1,308 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # 03 · A first collection in Milvus
 #
 # *Part I · Vectors*
 #
-# **You will be able to** describe rows in a schema, load them, and search, filter, change and delete
-# them; say what a score means; and guard a collection against the rows that spoil it without a word.
+# **You will be able to** put vectors and facts into a database, search them together, change and delete rows,
+# and notice the mistakes that a database does not report.
 #
 # **You need** chapter 02: a photo becomes a vector of 1,280 numbers, and similar photos get similar
-# vectors · **Time** 20 min reading, 25 min exercises
+# vectors · **Time** 34 min reading, 25 min exercises
 
 # %% [markdown]
-# ## Where we are going
+# ## Which insect is most like a tiger? · 4 min
 #
-# Ask for the photo most like a tiger, and you get another tiger. A stranger question: which *insect* is
-# most like a tiger? Which bird, which road sign? Each answer is one call to a database that knows both
-# the vectors and the facts beside them.
+# Which *insect* is most like a tiger? To answer this, one needs the vectors and the categories of the photos.
 #
-# First the vectors of all 430 photos; this takes a few seconds.
+# [[Milvus]] is a database for vectors: it keeps rows of vectors and facts, and finds the rows whose vectors are
+# close to a given one. [[Milvus Lite]] is its small form, which runs inside our own program and keeps everything
+# on the disk. The large form is a server that takes the same commands.
+#
+# First we encode all 430 photos. This takes a few seconds and shows a bar.
 
 # %%
-import math
-import timeit
-
-import matplotlib.pyplot as plt
-import numpy as np
-from tqdm import tqdm
-
-from workshop import ImageEncoder, check, connect, datasets, plots, wait_for_index
+from workshop import ImageEncoder, datasets
 
 photos = datasets.photos()
 vectors = ImageEncoder().encode([photo.path for photo in photos])
-print(vectors.shape, vectors.dtype)
+vectors.shape
+
+# %% [markdown]
+# The table has 430 rows, one for each photo, and 1,280 columns. Every row has length 1.
+#
+# A [[client]] is the object through which a program talks to a database. `connect` gives us one. It opens a place
+# that belongs to this chapter alone, and it starts empty.
 
 # %%
+from workshop import check, connect
+
 client = connect("03_milvus")
-client.create_collection("quick", dimension=1280, consistency_level="Strong")
-numbered = list(enumerate(photos))
-client.insert("quick", [dict(id=n, vector=vectors[n], category=p.category) for n, p in numbered])
-
-tiger = next(n for n, photo in numbered if photo.id == "animals-mammals-tiger")
-best = []
-for kind in ("animals/mammals", "animals/insects", "animals/birds", "town/roadsigns"):
-    rule = f'category == "{kind}" and id != {tiger}'
-    best += client.search("quick", data=[vectors[tiger]], filter=rule, limit=1)[0]
-found = [photos[hit["id"]] for hit in best]
-images, scores = [photo.open() for photo in found], [hit["distance"] for hit in best]
-plots.hits(photos[tiger].open(), images, scores, [photo.name for photo in found], size=1.4)
+client.list_collections()
 
 # %% [markdown]
-# ## Why not an array?
+# A [[collection]] is the database's word for a table: a set of rows that have the same fields. The empty list says
+# that there is none yet. The next cell makes one with the name `quick`. Its ids are strings of at most 100
+# letters, and its vectors have 1,280 numbers.
 #
-# Stripes it is: another tiger, a hornet, a turkey, a traffic cone. NumPy would find the same photos with
-# `vectors @ query`, and on 430 rows faster. A database earns its place by what an array lacks: rows with
-# names and facts, filters inside the search, changes while others read, and everything still there
-# tomorrow.
-#
-# Given little but a dimension, `create_collection` chose the rest: integer ids, cosine as the measure,
-# any extra field allowed. Now we choose.
-
-# %% [markdown]
-# ## A schema is a promise
-#
-# It says which fields every row has, of which type, and which one is the *primary key*: the name by
-# which a row is found, replaced and deleted.
-#
-# `consistency_level="Strong"` lets each read see every write before it. Milvus Lite always does; a server
-# makes the search wait for it, and its default, `Bounded`, may miss what was just inserted.
+# The cell first removes what an earlier run of it has made. So you can run it again.
 
 # %%
-from pymilvus import DataType, MilvusException
+client.drop_collection("quick")
+client.create_collection(
+    "quick", dimension=1280, id_type="str", max_length=100, consistency_level="Strong"
+)
+
+# %% [markdown]
+# `consistency_level="Strong"` means that every search sees all rows that were written before it. Milvus Lite
+# always works so. A server does not, unless we ask for it.
+#
+# Each row is a dictionary. `zip` goes through the photos and their vectors side by side.
+
+# %%
+quick_rows = []
+for photo, vector in zip(photos, vectors, strict=True):
+    quick_rows.append({"id": photo.id, "category": photo.category, "vector": vector})
+
+answer = client.insert("quick", quick_rows)
+answer["insert_count"]
+
+# %% [markdown]
+# 430 rows are in. Now the question. We need the tiger's vector, so we look up its place in the list.
+
+# %%
+from workshop import plots
+
+number_of = {photo.id: number for number, photo in enumerate(photos)}
+tiger = number_of["animals-mammals-tiger"]
+insects = client.search(
+    "quick", data=[vectors[tiger]], filter='category == "animals/insects"', limit=4
+)[0]
+plots.photo_hits(photos[tiger], insects, photos)
+
+# %% [markdown]
+# The framed picture on the left is the query. Right of it stand the four insects that are most like it, best
+# first, with their scores. The hornet wins, and it has stripes. Change the category to `animals/birds` or
+# `town/roadsigns`, and run the cell again.
+#
+# ## Why not an array? · 1 min
+#
+# NumPy would find the same photos with `vectors @ query`. A database offers what an array lacks: facts beside the
+# vectors, filters inside the search, changes while others read, and data that is still there tomorrow.
+
+# %% [markdown]
+# ## A schema is a promise · 4 min
+#
+# We told `quick` only the size of its vectors, and Milvus chose the rest. Now we choose ourselves.
+#
+# A [[schema]] is the list of fields that every row has, each with its type. A [[primary key]] is the field by
+# which a row is found, replaced and deleted, so every row needs its own. In our schema the key is `id`.
+
+# %%
+from pymilvus import DataType
 
 schema = client.create_schema(enable_dynamic_field=False)
 schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=100)
 schema.add_field("name", DataType.VARCHAR, max_length=100)
 schema.add_field("category", DataType.VARCHAR, max_length=100)
 schema.add_field("vector", DataType.FLOAT_VECTOR, dim=1280)
-client.create_collection("photos", schema=schema, consistency_level="Strong")
-print(client.list_collections())
+[field.name for field in schema.fields]
 
 # %% [markdown]
-# **Predict before you run:** somebody types `categry`. Which of the two collections will notice?
+# `VARCHAR` is text of at most `max_length` bytes. `FLOAT_VECTOR` is a vector of `dim` numbers.
+#
+# An [[index]] is a structure beside the rows that lets a search find the nearest ones. We take the simplest kind,
+# `FLAT`: it compares the query with every row, so it is exact. Chapter 04 is about the faster kinds. `COSINE` is
+# the measure: the score of two vectors is their cosine.
 
 # %%
-typo = {"name": "Unicorn", "categry": "animals/mammals", "vector": vectors[tiger]}
-for collection, id in (("quick", 430), ("photos", "unicorn")):
-    try:
-        client.insert(collection, [{"id": id, **typo}])
-        print(f"{collection}: accepted")
-    except MilvusException as refusal:
-        print(f"{collection}: {refusal.message}")
-
-# %% [markdown]
-# The quick collection took it: with *dynamic fields* on, an unknown name is a new field, and whoever
-# searches among the mammals will never find this unicorn. Ours refused, which is what a schema is for.
-#
-# ## Insert in batches
-#
-# One call per row pays a round trip each time; one call for everything can exceed a server's message
-# limit. A thousand rows a call is usual; we take 100 to see several.
-
-# %%
-rows = [
-    {"id": p.id, "name": p.name, "category": p.category, "vector": v}
-    for p, v in zip(photos, vectors.tolist(), strict=True)
-]
-inserted = 0
-for start in tqdm(range(0, len(rows), 100), desc="insert"):
-    inserted += client.insert("photos", rows[start : start + 100])["insert_count"]
-print(inserted, "rows inserted")
-
-# %% [markdown]
-# ## The life of a row
-#
-# All 430 are in, and safe: each insert was written to a log on disk. New rows live in a *growing
-# segment*. `flush` closes it: a *sealed segment* is a file that never changes, and only what no longer
-# changes gets a lasting index.
-
-# %%
-states = ["growing segment\nread row by row", "sealed segment\na file that stays"]
-states += ["index\nbeside the file", "loaded\nready to answer"]
-calls = ["insert", "flush", "create_index", "load"]
-fig, ax = plt.subplots(figsize=(9, 1.1))
-for x, (call, state) in enumerate(zip(calls, states, strict=True)):
-    colour = plots.COLOURS[1] if x == 0 else plots.COLOURS[2]
-    box = {"boxstyle": "round,pad=0.6", "facecolor": "white", "edgecolor": colour, "linewidth": 2}
-    ax.annotate(state, (x, 0), ha="center", va="center", fontsize=9, bbox=box)
-    ax.annotate("", (x - 0.3, 0), (x - 0.7, 0), arrowprops={"arrowstyle": "-|>"})
-    ax.annotate(call, (x - 0.5, 0.1), ha="center", fontsize=8, family="monospace")
-ax.axis((-0.8, 3.4, -0.5, 0.5))
-_ = ax.axis("off")
-
-# %% [markdown]
-# `create_index` says which structure sealed segments get. `FLAT` compares the query with every row:
-# exact, and fast enough for thousands. Other structures give up a little exactness for speed.
-#
-# **Predict before you run:** we search before the flush and after it. Will the first find anything? Will
-# it be as fast?
-
-# %% tags=["nbval-ignore-output"]
 index = client.prepare_index_params()
 index.add_index("vector", index_type="FLAT", metric_type="COSINE")
-client.create_index("photos", index)
-client.load_collection("photos")
 
-
-def ask():
-    hits = client.search("photos", data=[vectors[tiger]], limit=8, output_fields=["name"])[0]
-    return [hit["id"] for hit in hits]
-
-
-first = ask()
-before = min(timeit.repeat(ask, number=5)) / 5
-client.flush("photos")
-after = min(timeit.repeat(ask, number=5)) / 5
-print(f"{1000 * before:.1f} ms, then {1000 * after:.1f} ms; same hits: {first == ask()}")
+client.drop_collection("photos")
+client.create_collection("photos", schema=schema, index_params=index, consistency_level="Strong")
+sorted(client.list_collections())
 
 # %% [markdown]
-# The same hits, and before the flush they took many times as long. A forgotten flush raises no error and
-# loses no row: Milvus Lite just reads all unflushed rows again at every search. Flush once, after the last
-# batch. From here on `wait_for_index` does what follows an insert: flush, wait for the index, load.
-#
-# ## Search by photo
-#
-# A search takes a list of queries, and answers with one list of hits for each.
+# **Predict before you run:** somebody writes `categry` instead of `category`. Which of the two collections will
+# notice?
 
 # %%
+typo = {"id": "unicorn", "name": "Unicorn", "categry": "animals/mammals", "vector": vectors[0]}
+client.insert("quick", [typo])["insert_count"]
+
+# %% tags=["raises-exception"]
+client.insert("photos", [typo])
+
+# %% [markdown]
+# `quick` took the row. A [[dynamic field]] is a field that a row brings along and that nobody announced, and `quick`
+# allows such fields. So `categry` became a field of this one row. Whoever searches among the mammals will never find the unicorn.
+#
+# `photos` refused the row, and the last line of the error says why: nobody announced a field `categry`. That is what
+# a schema is for.
+
+# %% [markdown]
+# ## Insert in batches · 2 min
+#
+# One call for each row is slow, because each call is a trip to the database and back. One call for everything can
+# be larger than a server accepts. So we insert in batches, which are groups of rows. A thousand rows in a call is
+# usual. We take 100, to see several.
+
+# %%
+from tqdm import tqdm
+
+rows = []
+for photo, vector in zip(photos, vectors.tolist(), strict=True):
+    rows.append({"id": photo.id, "name": photo.name, "category": photo.category, "vector": vector})
+for start in tqdm(range(0, len(rows), 100), desc="insert"):
+    client.insert("photos", rows[start : start + 100])
+
+# %% [markdown]
+# `range(0, 430, 100)` gives 0, 100, 200, 300 and 400: the places where the batches begin. The last batch has
+# only 30 rows. A slice that goes beyond the end, such as `rows[400:500]`, simply stops at the end.
+#
+# Did all rows arrive? The database itself can count them. `query` reads rows without comparing vectors.
+
+
+# %%
+def count(database, name):
+    """How many rows a collection has."""
+    answer = database.query(name, filter="", output_fields=["count(*)"])
+    return answer[0]["count(*)"]
+
+
+count(client, "photos")
+
+# %% [markdown]
+# ## The life of a row · 4 min
+#
+# All 430 rows are in, and they are safe, because each insert was also written to a log on the disk. But they are
+# not yet where they will stay.
+
+# %%
+plots.life_of_a_row()
+
+# %% [markdown]
+# A [[growing segment]] is where new rows wait: it still changes, and a search reads it row by row. A
+# [[sealed segment]] is a file of rows that never changes again. The call `flush` turns the first into the second.
+# Only what no longer changes gets an index, and Milvus then builds it by itself.
+#
+# **Predict before you run:** we search before the flush and after it. Will the first search find the same photos?
+# Will it be as fast?
+
+
+# %%
+def ask():
+    """The ids of the eight rows nearest to the tiger."""
+    found = client.search("photos", data=[vectors[tiger]], limit=8, output_fields=["name"])[0]
+    return [hit["id"] for hit in found]
+
+
+before_flush = ask()
+len(before_flush)
+
+# %% tags=["nbval-ignore-output"]
+import timeit
+
+slow = timeit.timeit(ask, number=10) / 10
+client.flush("photos")
+fast = timeit.timeit(ask, number=10) / 10
+print(f"before the flush {slow:.4f} seconds, after it {fast:.4f} seconds")
+
+# %%
+ask() == before_flush
+
+# %% [markdown]
+# The photos are the same. Before the flush, one search took many times as long: Milvus Lite read all unflushed rows
+# again. A forgotten flush raises no error and loses no row. So flush once, after the last batch. From here on
+# `wait_for_index` does it, and waits until the index is in use.
+#
+# ## Search by photo · 3 min
+#
+# A search takes a list of queries, and it gives one list of hits for each query. We ask one question, so we take
+# list number 0. A [[hit]] is a row that a search has found, with its score.
+
+# %%
+from workshop import wait_for_index
+
 wait_for_index(client, "photos")
 hits = client.search("photos", data=[vectors[tiger]], limit=4, output_fields=["name"])[0]
-for hit in hits:
-    print(hit["id"], "·", hit["entity"]["name"])
+hits[0]
+
+# %% [markdown]
+# The first hit is the tiger itself. `id` is its key. `distance` is its score, 1.0, and larger is better: with
+# `COSINE` this number is a similarity, whatever its name says. `entity` holds the fields that we asked for with
+# `output_fields`.
+
+# %%
+plots.photo_hits(photos[tiger], hits, photos)
+
+# %% [markdown]
+# After the tiger itself come another tiger and a zebra. Is this really what NumPy would find? `argsort` puts the
+# smallest number first, so we sort the negative scores.
+
+# %%
+import numpy as np
+
 by_hand = np.argsort(-(vectors @ vectors[tiger]))[:4]
-print("as with NumPy:", [photos[n].id for n in by_hand] == [hit["id"] for hit in hits])
-
-by_id = {photo.id: photo for photo in photos}
-images, scores = [by_id[hit["id"]].open() for hit in hits], [hit["distance"] for hit in hits]
-plots.hits(photos[tiger].open(), images, scores)
+[photos[number].id for number in by_hand] == [hit["id"] for hit in hits]
 
 # %% [markdown]
-# ## What a score means
+# `True`: the four ids are the same, in the same order.
 #
-# A hit has an `id`, a `distance`, here under each picture, and an `entity`: the fields we asked for. The
-# tiger finds itself at 1.00, then another tiger, then a zebra. So larger is better, whatever the name
-# `distance` says: with COSINE it is a similarity.
+# ## Filters · 4 min
 #
-# **Predict before you run:** one query, (2, 0), three rows, three measures. Will all three agree on the
-# best row?
+# A [[filter]] is a condition on the fields of a row, written as a string. Only rows that meet it can be found. What
+# resembles a rubber duck, and belongs to Easter?
 
 # %%
-toy = {"twice as long": [4, 0], "close by": [2, 0.8], "short": [0.5, 0.1]}
-for metric in ("COSINE", "IP", "L2"):
-    name = f"toy_{metric}"
-    strings = {"id_type": "str", "max_length": 20, "consistency_level": "Strong"}
-    client.create_collection(name, dimension=2, metric_type=metric, **strings)
-    client.insert(name, [{"id": id, "vector": vector} for id, vector in toy.items()])
-    toy_hits = client.search(name, data=[[2, 0]], limit=3, output_fields=["id"])[0]
-    print(f"{metric:6}", *[f"{hit['id']} {hit['distance']:.2f}" for hit in toy_hits], sep="   ")
+duck = number_of["household-rubberduck"]
+
+
+def most_like_the_duck(rule):
+    """The row nearest to the rubber duck among the rows that pass a filter, a list of one hit."""
+    return client.search("photos", data=[vectors[duck]], filter=rule, limit=1)[0]
+
+
+easter = most_like_the_duck('category == "seasonal/easter"')
+plots.photo_hits(photos[duck], easter, photos)
 
 # %% [markdown]
-# Three orders. COSINE sees only direction. IP, the inner product, rewards length. For both, larger is
-# better. L2 is a distance, so smaller is better, and it is *squared*: "close by" is 0.8 away, and 0.8² is
-# 0.64. On vectors of length 1, as ours are, all three give the same order.
+# A yellow chick. `==` asks for an equal value. Note the two kinds of quotes: the whole filter is a Python string
+# in single quotes, and the value inside has double quotes.
 #
-# ## Say which fields you want
-#
-# **Predict before you run:** what comes back if you do not say?
+# `like` compares with a pattern, in which `%` stands for any letters. `"food/%"` fits every value that begins with
+# `food/`. `in` asks whether the value is in a list.
 
 # %%
-for fields in (None, ["name"], ["name", "vector"]):
-    hit = client.search("photos", data=[vectors[tiger]], limit=1, output_fields=fields)[0][0]
-    size = len(hit["entity"].get("vector", [])) * 4
-    print(f"output_fields={fields}: {sorted(hit['entity'])}, {size:,} bytes of vector a hit")
+food = most_like_the_duck('category like "food/%"')
+sports_or_space = most_like_the_duck('category in ["sports", "space/planets"]')
+plots.photo_hits(photos[duck], food + sports_or_space, photos)
 
 # %% [markdown]
-# Everything came back, the vector included: 100 hits would carry half a megabyte that nobody reads. A
-# Milvus server does the opposite and returns ids and scores alone. Say `output_fields` always, and both
-# do the same.
+# A yellow pepper is the food that is most like a rubber duck, and Saturn comes first among sports and planets.
 #
-# ## Filters
-#
-# A filter is a condition on the other fields. What resembles a rubber duck, and belongs to Easter? To
-# the kitchen? To sports and space?
+# Conditions are joined by `and`, `or` and `not`. As in Python, `and` binds more tightly than `or`: `a or b and c`
+# means `a or (b and c)`. Brackets make it clear. The next filter asks for a name that begins with "Yellow", but
+# not for food.
 
 # %%
-duck = photos.index(by_id["household-rubberduck"])
-rules = ['category == "seasonal/easter"', 'category like "food/%"']
-rules += ['category in ["sports", "space/planets"]']
-rules += ['name like "Yellow%" and not (category like "food/%")']
-best = []
-for rule in rules:
-    passed = client.query("photos", filter=rule, output_fields=["id"])
-    best += client.search("photos", [vectors[duck]], rule, limit=1, output_fields=["name"])[0]
-    print(f"{len(passed):3} rows pass {rule}")
-found, scores = [by_id[hit["id"]] for hit in best], [hit["distance"] for hit in best]
-images, names = [photo.open() for photo in found], [photo.name for photo in found]
-plots.hits(photos[duck].open(), images, scores, names)
+yellow = most_like_the_duck('name like "Yellow%" and not (category like "food/%")')
+plots.photo_hits(photos[duck], yellow, photos)
 
 # %% [markdown]
-# `==`, `in`, and `like` with `%` for "anything", joined by `and`, `or`, `not`. A chick, a pepper, Saturn, a
-# flower: all yellow, and only the last filter asked for the word.
+# ### ✍️ Your turn 3.1 · 4 min: say it in a filter
 #
-# ## Filter first, or afterwards?
-#
-# One could search for the best 10 and then throw away what is not wanted.
-#
-# **Predict before you run:** we want the five planets most like the tiger. How many remain of its best 10?
-
-
-# %%
-def nearest(limit, rule=""):
-    return client.search("photos", [vectors[tiger]], rule, limit, output_fields=["category"])[0]
-
-
-for limit in (10, 100, 430):
-    left = [hit for hit in nearest(limit) if hit["entity"]["category"] == "space/planets"]
-    print(f"search for {limit:3}, then filter: {len(left[:5])} planets")
-inside = nearest(5, 'category == "space/planets"')
-print(f"filter inside the search:   {len(inside)} planets")
-
-# %% [markdown]
-# Filtering afterwards loses hits, the more so the rarer they are; here only fetching *everything* helped.
-# Inside the search, rows that fail the filter never take part.
-#
-# ### ✍️ Your turn 3.1 · 3 min: say it in a filter
-#
-# `no_reds`: a string that keeps what is in `food/fruit` and in `food/vegetables`, except what has a name
-# that begins with "Red".
+# Write a filter as a string and call it `no_reds`. It keeps the rows whose category is exactly `food/fruit` or
+# `food/vegetables`, except those whose name begins with the letters `Red`, such as "Redcurrant". A name with
+# `Red` at another place is kept.
 
 # %%
 # BEGIN SOLUTION
@@ -275,51 +313,130 @@ no_reds = 'category in ["food/fruit", "food/vegetables"] and not (name like "Red
 check("3.1", no_reds)
 
 # %% [markdown]
-# ## Rows come, change and go
+# ## Pause
 #
-# `get` fetches rows by key, `query` by filter; neither compares vectors. `upsert` replaces the row of
-# that key, or inserts it. `delete` takes keys or a filter.
+# This is a good place for a break. To go on later, from here and without the cells above, run the next cell. It
+# takes some seconds and makes everything anew that the second half needs.
+
+# %% tags=["pause"]
+from workshop import ImageEncoder, check, connect, datasets, plots, wait_for_index
+
+photos = datasets.photos()
+vectors = ImageEncoder().encode([photo.path for photo in photos])
+rows = []
+for photo, vector in zip(photos, vectors.tolist(), strict=True):
+    rows.append({"id": photo.id, "name": photo.name, "category": photo.category, "vector": vector})
+client = connect("03_milvus")
+shape = {"dimension": 1280, "id_type": "str", "max_length": 100, "consistency_level": "Strong"}
+client.create_collection("photos", **shape)
+client.insert("photos", rows)["insert_count"]
+
+# %% [markdown]
+# ## Filter first, or afterwards? · 3 min
+#
+# Instead of a filter, one could search for the best 10 rows and then throw away what is not wanted.
+#
+# **Predict before you run:** three of the pictures show planets. We want these three, the one most like the tiger
+# first. How many of them are among its best 10 pictures?
+
+# %%
+wait_for_index(client, "photos")
+tiger = [photo.id for photo in photos].index("animals-mammals-tiger")
+
+
+def planets_among_the_best(limit):
+    """How many of the rows nearest to the tiger are planets."""
+    found = client.search("photos", data=[vectors[tiger]], limit=limit, output_fields=["category"])
+    planets = [hit for hit in found[0] if hit["entity"]["category"] == "space/planets"]
+    return len(planets)
+
+
+for limit in (10, 100, 200, 430):
+    print(limit, "hits, of which", planets_among_the_best(limit), "are planets")
+
+# %% [markdown]
+# The best 10, and even the best 100, hold no planet at all. Only a search for *everything* finds all three.
+# Filtering afterwards loses what one looks for, and the more so the rarer it is.
+
+# %%
+inside = client.search(
+    "photos", data=[vectors[tiger]], filter='category == "space/planets"', limit=3
+)[0]
+len(inside)
+
+# %% [markdown]
+# With the filter inside the search we get all three. Rows that fail the filter take no part in this search.
+#
+# ## Rows come, change and go · 4 min
+#
+# Four commands work on rows without comparing vectors. `get` reads rows by their keys, and `query` reads them by a
+# filter. `upsert` replaces the row that has the same key, or inserts it if there is none. `delete` takes keys or a
+# filter.
+
+
+# %%
+def count(database, name):
+    """How many rows a collection has."""
+    answer = database.query(name, filter="", output_fields=["count(*)"])
+    return answer[0]["count(*)"]
+
+
+owl = client.get("photos", ids=["animals-birds-owl"], output_fields=["*"])[0]
+owl["name"], count(client, "photos")
+
+# %% [markdown]
+# `"*"` asks for all fields. The row of the owl is now a dictionary of ours. We change its name and write the row
+# back.
 #
 # **Predict before you run:** how many rows are there after the upsert?
 
-
 # %%
-def count(collection):
-    return client.query(collection, filter="", output_fields=["count(*)"])[0]["count(*)"]
-
-
-def owl():
-    return client.get("photos", ids=["animals-birds-owl"], output_fields=["*"])
-
-
-print(owl()[0]["name"], "·", count("photos"), "rows")
-client.upsert("photos", [{**owl()[0], "name": "Eagle owl"}])
-print(owl()[0]["name"], "·", count("photos"), "rows")
-client.delete("photos", filter='category like "animals/%"')
-print(len(owl()), "owls ·", count("photos"), "rows")
-client.upsert("photos", rows)
-print(owl()[0]["name"], "·", count("photos"), "rows")
+owl["name"] = "Eagle owl"
+client.upsert("photos", [owl])
+changed = client.get("photos", ids=["animals-birds-owl"], output_fields=["name"])[0]
+changed["name"], count(client, "photos")
 
 # %% [markdown]
-# The upsert changed a name and no count. One short filter removed 128 rows at once. Upserting the 430
-# original rows mended both, and could be run again without harm: that is why loaders use it.
+# The name has changed, and there are still 430 rows. An [[upsert]] is an update where the key exists and an insert
+# where it does not.
+
+# %%
+client.delete("photos", filter='category like "animals/%"')
+count(client, "photos")
+
+# %% [markdown]
+# One short filter removed 128 rows at once. We still have all rows in a list, so we upsert the whole list.
+
+# %%
+client.upsert("photos", rows)
+restored = client.get("photos", ids=["animals-birds-owl"], output_fields=["name"])[0]
+restored["name"], count(client, "photos")
+
+# %% [markdown]
+# All 430 rows are back, and the owl has its old name. The same cell could run again without harm. That is why many
+# programs that load data use `upsert`.
+
+# %% [markdown]
+# ### ✍️ Your turn 3.2 · 7 min: more like this one
 #
-# ### ✍️ Your turn 3.2 · 6 min: more like this one
+# Write `more_like(milvus, collection, key, k)`. `milvus` is a client, `collection` the name of a collection as in
+# this chapter (its `id` is a string, its vectors are in the field `vector`), `key` is the id of one of its rows, and
+# `k` a whole number from 1 on.
 #
-# `more_like(client, collection, id, k)`: the ids of the `k` rows nearest to the row `id`, best first,
-# without that row itself. Two rows may hold the same vector. An unknown id raises `KeyError`.
+# Return a list of the ids of the `k` rows whose vectors are nearest to that row's vector, best first. The row itself
+# is not in the list. Two rows may hold the same vector. If no row has this key, raise `KeyError`.
 
 
 # %%
-def more_like(client, collection, id, k):
+def more_like(milvus, collection, key, k):
+    """Ids of the k rows nearest to the row of a key, best first, a list of strings."""
     # BEGIN SOLUTION
-    rows = client.get(collection, ids=[id], output_fields=["vector"])
-    if not rows:
-        raise KeyError(id)
-    vector = rows[0]["vector"]
-    others = f'id != "{id}"'
-    hits = client.search(collection, data=[vector], filter=others, limit=k, output_fields=["id"])
-    return [hit["id"] for hit in hits[0]]
+    found = milvus.get(collection, ids=[key], output_fields=["vector"])
+    if not found:
+        raise KeyError(key)
+    others = f'id != "{key}"'
+    answer = milvus.search(collection, data=[found[0]["vector"]], filter=others, limit=k)
+    return [hit["id"] for hit in answer[0]]
     # END SOLUTION
 
 
@@ -327,49 +444,61 @@ def more_like(client, collection, id, k):
 check("3.2", more_like)
 
 # %% [markdown]
-# ## Not a number, and not noticed
+# ## Not a number, and not noticed · 2 min
 #
-# A blank page (chapter 01), a model that fails on one photo: the vector comes out as zeros, and
-# normalising divides it by its length. 0 / 0 is NaN, *not a number*: neither larger nor smaller than any.
+# A page may be blank, or a model may fail on one photo. Then a vector can come out as zeros. Scaling divides it by
+# its length, and 0 / 0 gives [[NaN]]. NaN means "not a number": a value that is neither larger nor smaller than
+# any number.
 #
-# **Predict before you run:** will Milvus Lite take such a row? Will a search ever show it?
+# **Predict before you run:** will Milvus Lite accept a row of NaN? Will a search ever show it?
 
 # %%
-with np.errstate(invalid="ignore"):
-    nan = (np.zeros(1280) / np.linalg.norm(np.zeros(1280))).tolist()
+import numpy as np
+from pymilvus import MilvusException
+
+broken = {"id": "broken", "name": "Broken", "category": "none", "vector": [np.nan] * 1280}
 try:
-    client.insert("photos", [{**rows[0], "id": "broken", "vector": nan}])
-    print("accepted,", count("photos"), "rows")
+    client.insert("photos", [broken])
 except MilvusException as refusal:
-    print("refused:", refusal.message)
-hits = client.search("photos", [vectors[tiger]], limit=431, output_fields=["id"])[0]
-print("last of", len(hits), "hits:", hits[-1]["id"], hits[-1]["distance"])
-hits = client.search("photos", [nan], limit=3, output_fields=["id"])[0]
-print("as a query:", [hit["distance"] for hit in hits])
-_ = client.delete("photos", ids=["broken"])
+    print(refusal.message)
+everything = client.search("photos", data=[vectors[tiger]], limit=431)[0]
+last = everything[-1]
+count(client, "photos"), last["id"], last["distance"]
 
 # %% [markdown]
-# Accepted, counted, and last in every search. As a query, NaN gets three hits that mean nothing, and no
-# error. A server refuses such a row.
-#
+# The row was accepted without a word: there are 431 rows. It comes last, behind all 430 photos, so nobody would notice it. A Milvus
+# server refuses such a row. The next cell removes it.
+
+# %%
+client.delete("photos", ids=["broken"])
+count(client, "photos")
+
+# %% [markdown]
 # ### ✍️ Your turn 3.3 · 6 min: guard the door
 #
-# `bad_rows(rows, dim)` returns a list: the positions, in order, of the rows to refuse. Their vector has
-# not `dim` numbers, holds NaN or an infinity, or is all zeros; or their id is empty, or used by any
-# earlier row, good or bad.
+# Write `bad_rows(new_rows, dim)`. `new_rows` is a list of dictionaries with the keys `id` (a string) and `vector` (a
+# list of numbers). It returns a list of the positions, in order, of the rows that must be refused. A row is refused if
+#
+# - its vector does not have exactly `dim` numbers,
+# - or its vector holds NaN or an infinity,
+# - or all numbers of its vector are zero,
+# - or its id is empty,
+# - or an earlier row, refused or not, has the same id.
 
 
 # %%
-def bad_rows(rows, dim):
+def bad_rows(new_rows, dim):
+    """Positions of the rows that must be refused, a list of int in order."""
     # BEGIN SOLUTION
-    bad, seen = [], set()
-    for number, row in enumerate(rows):
+    refused = []
+    seen = set()
+    for position, row in enumerate(new_rows):
         vector = row["vector"]
-        sound = len(vector) == dim and all(map(math.isfinite, vector)) and any(vector)
-        if not sound or not row["id"] or row["id"] in seen:
-            bad.append(number)
+        sound = len(vector) == dim and np.isfinite(vector).all() and np.any(vector)
+        if not sound or row["id"] == "" or row["id"] in seen:
+            refused.append(position)
         seen.add(row["id"])
-    return bad
+    return refused
     # END SOLUTION
 
 
@@ -377,42 +506,53 @@ def bad_rows(rows, dim):
 check("3.3", bad_rows)
 
 # %% [markdown]
-# ### ✍️ Your turn 3.4 · 10 min: break it, fix it: the loader that loses photos
+# ### ✍️ Your turn 3.4 · 8 min: break it, fix it: the loader that loses photos
 #
-# This loader reports 430, and holds four mistakes, each easily made. Mend it as `load_photos`, with the
-# same arguments, so that
-#
-# - every photo has its row, whatever the batch size, and no call carries more than `batch` rows;
-# - it flushes once, at the end, and returns how many rows *Milvus* then counts.
+# The function below says that it has loaded 430 photos, and that is not true. It holds four mistakes, and each of them
+# is easily made. Run it and compare the two numbers.
 
 
 # %%
 def load(client, collection, photos, vectors, batch):
-    names = [photo.name for photo in photos]
-    kinds = [photo.category for photo in photos]
-    columns = zip(names, kinds, vectors, strict=True)
-    rows = [{"id": n, "name": n, "category": c, "vector": v} for n, c, v in columns]
+    """Should insert all photos in batches and return how many rows Milvus then counts."""
+    rows = []
+    for photo, vector in zip(photos, vectors, strict=True):
+        row = {"id": photo.name, "name": photo.name, "category": photo.category, "vector": vector}
+        rows.append(row)
     for start in range(0, len(rows) - batch, batch):
         client.insert(collection, rows[start : start + batch])
     return len(rows)
 
 
-client.create_collection("again", schema=schema, index_params=index, consistency_level="Strong")
-said = load(client, "again", photos, vectors.tolist(), 100)
-print(f"the loader says {said}, Milvus holds {count('again')}")
+# %%
+client.drop_collection("again")
+client.create_collection("again", **shape)
+claimed = load(client, "again", photos, vectors.tolist(), 100)
+claimed, count(client, "again")
+
+# %% [markdown]
+# Now write it as `load_photos`. `some_photos` is a list of photos, `some_vectors` a list of as many lists of numbers,
+# and `batch` a whole number from 1 on. The collection is made already and may hold rows. Use the client that
+# you are given.
+#
+# - Every photo has its own row, under `photo.id`, with its own name, category and vector.
+# - No call carries more than `batch` rows, and all photos arrive, whatever the batch size.
+# - Flush once, at the end.
+# - Return the number of rows that *Milvus* then counts in this collection, as a whole number.
 
 
 # %%
-def load_photos(client, collection, photos, vectors, batch):
+def load_photos(milvus, collection, some_photos, some_vectors, batch):
+    """Insert all photos in batches; returns how many rows the collection then has."""
     # BEGIN SOLUTION
-    rows = [
-        {"id": p.id, "name": p.name, "category": p.category, "vector": v}
-        for p, v in zip(photos, vectors, strict=True)
-    ]
-    for start in range(0, len(rows), batch):
-        client.upsert(collection, rows[start : start + batch])
-    client.flush(collection)
-    return client.query(collection, filter="", output_fields=["count(*)"])[0]["count(*)"]
+    new_rows = []
+    for photo, vector in zip(some_photos, some_vectors, strict=True):
+        row = {"id": photo.id, "name": photo.name, "category": photo.category, "vector": vector}
+        new_rows.append(row)
+    for start in range(0, len(new_rows), batch):
+        milvus.upsert(collection, new_rows[start : start + batch])
+    milvus.flush(collection)
+    return milvus.query(collection, filter="", output_fields=["count(*)"])[0]["count(*)"]
     # END SOLUTION
 
 
@@ -420,30 +560,101 @@ def load_photos(client, collection, photos, vectors, batch):
 check("3.4", load_photos)
 
 # %% [markdown]
-# Where did they go? The last batch was never sent. And some photos share their name with an earlier one,
-# so they shared its key: Milvus Lite replaces the earlier row without a word. A server keeps both under
-# one key, and `get` returns one of them.
+# Where did the photos go? The last batch was never sent. And some photos share their name with another one, so they
+# shared a key. Milvus Lite replaces the earlier row without a word. A server keeps both rows under one key, and
+# `get` returns one of them.
 #
-# ## Close, and open again
+# ## Close, and open again · 1 min
 #
-# **Predict before you run:** `quick` and `again` were never flushed. What will be left of them?
+# **Predict before you run:** the rows in `again` were never flushed. What is left of them after the file was closed?
 
 # %%
 client.close()
 client = connect("03_milvus", fresh=False)
-print(client.list_collections())
-print(count("photos"), "photos,", count("quick"), "in quick,", count("again"), "from the loader")
+count(client, "photos"), count(client, "again")
 
 # %% [markdown]
-# ## What we saw
+# Every row came back. Milvus Lite read the unflushed ones from its log. The same cells run on a server: only the
+# address in `MILVUS_URI` changes, as the README says.
+
+# %% [markdown]
+# ## What we saw · 2 min
 #
-# Every row came back, the unflushed ones from the log. The same code runs on a server: only `MILVUS_URI`
-# changes.
+# A database keeps vectors and facts together and searches them together. A schema refuses mistakes that a
+# collection without one accepts. A flush makes searches fast. A filter belongs inside the search.
 #
-# **Recall:** What does a forgotten flush cost? Why does filtering after the search lose hits? What
-# happens in Milvus Lite when a key comes twice?
+# **Recall:** What does a forgotten flush cost? Why does filtering after the search lose hits? What happens in Milvus
+# Lite when a key comes twice?
 #
-# **On your own data:** load a folder of your pictures, and find near doubles with `more_like`.
+# <details><summary>Answers</summary>
+#
+# 1. Time, and nothing else: every search reads all unflushed rows again.
+# 2. A search returns only its best rows. If what we want is not among them, no filter brings it back.
+# 3. The later row replaces the earlier one, without an error.
+#
+# </details>
+#
+# **On your own data:** load a folder of your own pictures, and find near doubles with `more_like`.
 #
 # **Next:** [04 · Indexes: recall against speed](04_indexes.ipynb) ·
 # **Before:** [02 · From things to vectors](02_embeddings.ipynb)
+
+# %% [markdown]
+# ## Going deeper
+#
+# This part takes about 8 minutes. No later chapter needs it.
+#
+# ### Three measures, three orders
+#
+# Milvus knows three measures for vectors. `COSINE` sees only the direction. `IP` is the inner product. `L2` is the
+# distance between two points.
+#
+# **Predict before you run:** we ask with the vector (2, 0), and there are three rows. Will all three measures find
+# the same best row?
+
+# %%
+few = [
+    {"id": "twice as long", "vector": [4, 0]},
+    {"id": "close by", "vector": [2, 0.8]},
+    {"id": "short", "vector": [0.5, 0.1]},
+]
+
+
+def order_by(measure):
+    """The hits for (2, 0) among the three rows by a measure, best first."""
+    client.drop_collection("few")
+    client.create_collection("few", dimension=2, id_type="str", max_length=20, metric_type=measure)
+    client.insert("few", few)
+    return client.search("few", data=[[2, 0]], limit=3, consistency_level="Strong")[0]
+
+
+# %%
+for measure in ("COSINE", "IP", "L2"):
+    for hit in order_by(measure):
+        print(f"{measure:7} {hit['id']:14} {hit['distance']:.2f}")
+
+# %% [markdown]
+# There are three different orders. For `COSINE`, "twice as long" is best, because it has the same direction as the
+# query. For `IP` it is best because it is long. For both, a larger number is better.
+#
+# `L2` is a distance, so a smaller number is better, and "close by" wins. Milvus gives the *square* of the distance:
+# "close by" is 0.8 away, and 0.8 × 0.8 = 0.64. On vectors of length 1, as ours are, all three measures give the
+# same order.
+
+# %% [markdown]
+# ### Say which fields you want
+#
+# **Predict before you run:** which fields come back if we do not say which we want?
+
+# %%
+unsaid = client.search("photos", data=[vectors[tiger]], limit=1)[0][0]
+sorted(unsaid["entity"]), len(unsaid["entity"].get("vector", [])) * 4
+
+# %% [markdown]
+# Milvus Lite returned everything, also the vector: 1,280 numbers of 4 bytes are 5,120 bytes. With 100 hits this is
+# half a megabyte that nobody reads. A Milvus server does the opposite and returns only ids and scores. Say
+# `output_fields` always, and both do the same.
+
+# %%
+said = client.search("photos", data=[vectors[tiger]], limit=1, output_fields=["name"])[0][0]
+sorted(said["entity"])

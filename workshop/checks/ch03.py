@@ -11,8 +11,8 @@ from workshop.checks import Wrong, call, register
 
 
 @contextmanager
-def _collection(dim: int, rows: list[dict] = ()) -> Iterator[MilvusClient]:
-    """A client whose collection "photos" has the chapter's fields and these rows."""
+def _collection(dim: int, **collections: list[dict]) -> Iterator[MilvusClient]:
+    """A client of a place of its own, with these collections, rows and the chapter's fields."""
     client = connect("03_checks")
     try:
         schema = client.create_schema()
@@ -22,11 +22,12 @@ def _collection(dim: int, rows: list[dict] = ()) -> Iterator[MilvusClient]:
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
         index = client.prepare_index_params()
         index.add_index("vector", index_type="FLAT", metric_type="COSINE")
-        client.create_collection(
-            "photos", schema=schema, index_params=index, consistency_level="Strong"
-        )
-        if rows:
-            client.insert("photos", list(rows))
+        for name, rows in collections.items():
+            client.create_collection(
+                name, schema=schema, index_params=index, consistency_level="Strong"
+            )
+            if rows:
+                client.insert(name, rows)
         yield client
     finally:
         client.close()
@@ -36,96 +37,146 @@ def _row(id: str, vector: list[float], name: str = "", category: str = "") -> di
     return {"id": id, "name": name or id, "category": category, "vector": vector}
 
 
+# ------------------------------------------------------------------------------------------- 3.1
+
+_OTHERS = {  # what no photo of the course has, and a filter must get right
+    "Bell pepper, Red": ("food/vegetables", True),
+    "red cabbage": ("food/vegetables", True),
+    "Redcurrant": ("food/fruit", False),
+    "Red": ("food/fruit", False),
+    "Fruit salad": ("food/fruit-salad", False),
+    "Stall": ("market/food/fruit", False),
+    "Roast": ("food", False),
+}
+
+
 @register(
     "3.1",
-    'Two categories need `in [...]`, a beginning needs `like "Red%"`, and `not (...)` turns it around.',
-    "`and` binds tighter than `or`: with `or`, put the categories in brackets.",
+    "The task has two parts: which categories, and which names not. Write a condition for each, and join "
+    "them.",
+    "Two categories need `in [...]`, a beginning needs `like` with `%` at the end, and `not (...)` turns a "
+    "condition around.",
+    "If you use `or` for the categories, put them in brackets, because `and` binds more tightly.",
     '`category in ["food/fruit", …] and not (name like …)`',
 )
 def no_reds(no_reds):
-    """The filter, run on all photos, keeps exactly the rows asked for."""
+    """The filter keeps exactly the rows asked for, of the photos and of some others."""
     if not isinstance(no_reds, str) or not no_reds.strip():
-        raise Wrong(f"a filter is a string that is not empty, not {no_reds!r}")
-    photos = datasets.photos()
-    with _collection(2, [_row(p.id, [1, 0], p.name, p.category) for p in photos]) as client:
+        raise Wrong(f"a filter is a string that is not empty, not {no_reds!r:.80}")
+    rows = [(p.id, p.name, p.category) for p in datasets.photos()]
+    rows += [(f"other-{i}", name, kind) for i, (name, (kind, _)) in enumerate(_OTHERS.items())]
+    stored = [_row(id, [1, 0], name, category) for id, name, category in rows]
+    with _collection(2, photos=stored) as client:
         try:
-            rows = client.query("photos", filter=no_reds, output_fields=["id"])
+            found = client.query("photos", filter=no_reds, output_fields=["id"])
         except MilvusException as error:
             raise Wrong(f"Milvus cannot read this filter: {error.message}") from error
-    kept = {row["id"] for row in rows}
+    kept = {row["id"] for row in found}
     if not kept:
-        raise Wrong("no photo passes this filter; compare its values with those in the task")
-    for photo in photos:
-        edible = photo.category in ("food/fruit", "food/vegetables")
-        red = photo.name.startswith("Red")
-        shown = f"{photo.name!r} ({photo.category})"
-        if photo.id in kept and not edible:
-            raise Wrong(f"it keeps {shown}, which is neither fruit nor vegetable")
-        if photo.id in kept and red:
+        raise Wrong("no row passes this filter; compare its values with those in the task")
+    for id, name, category in rows:
+        edible = category in ("food/fruit", "food/vegetables")
+        red = name.startswith("Red")
+        shown = f"{name!r} ({category})"
+        if id in kept and not edible:
+            raise Wrong(f"it keeps {shown}, whose category is not one of the two")
+        if id in kept and red:
             raise Wrong(
                 f"it keeps {shown}, whose name begins with Red: does `and` bind as you mean?"
             )
-        if photo.id not in kept and edible and not red:
+        if id not in kept and edible and not red:
             raise Wrong(f"it loses {shown}")
-    return f"{len(kept)} photos, all edible, none of them named Red"
+    return "two categories, and no name that begins with Red"
+
+
+# ------------------------------------------------------------------------------------------- 3.2
 
 
 @register(
     "3.2",
-    "`client.get` brings the row with its vector, if `output_fields` asks for it.",
-    "The nearest row to a row is itself: let the filter leave it out, then ask for k.",
-    "Ask for `filter=f'id != \"{id}\"'`. An unknown id gives an empty list from `get`: raise KeyError.",
+    "You need two commands: one that reads the row with its vector, and one that searches.",
+    "`get` brings the row, if `output_fields` asks for the vector. The nearest row to a row is itself, or "
+    "another one with the same vector: so do not trust the first place.",
+    "A filter on `id` keeps the row itself out of the search. An unknown key gives an empty list from "
+    "`get`: raise `KeyError` then.",
+    'The filter is `f\'id != "{key}"\'`. Each hit has its id under `"id"`.',
 )
 def more_like(more_like):
-    """Five rows, two with one vector: neighbours, their order, and an unknown id."""
-    rows = [
-        _row("plum", [1.0, 0.0, 0.0]),
-        _row("twin", [1.0, 0.0, 0.0]),
-        _row("cherry", [0.9, 0.3, 0.0]),
-        _row("pear", [0.5, 0.8, 0.0]),
-        _row("saw", [0.0, 0.1, 1.0]),
+    """Two collections: neighbours, twins, their order, any k, and an unknown key."""
+    fruit = [
+        _row("f1", [1.0, 0.0, 0.0], "plum"),
+        _row("f2", [1.0, 0.0, 0.0], "twin of the plum"),
+        _row("f3", [0.9, 0.3, 0.0], "cherry"),
+        _row("f4", [0.5, 0.8, 0.0], "pear"),
+        _row("a0", [0.0, 0.1, 1.0], "saw"),
     ]
-    wanted = {
-        "plum": ["twin", "cherry", "pear"],
-        "twin": ["plum", "cherry", "pear"],
-        "pear": ["cherry", "plum", "twin"],
-    }
-    with _collection(3, rows) as client:
-        for id, best in wanted.items():
-            got = more_like(client, "photos", id, 3)
+    tools = [
+        _row("t9", [0.0, 0.0, 1.0], "hammer"),
+        _row("f1", [0.0, 1.0, 0.2], "tongs"),
+        _row("t2", [0.0, 0.9, 0.5], "pliers"),
+    ]
+    wanted = [
+        ("fruit", "f1", 3, ["f2", "f3", "f4"]),
+        ("fruit", "f2", 3, ["f1", "f3", "f4"]),
+        ("fruit", "f4", 1, ["f3"]),
+        ("fruit", "a0", 1, ["f4"]),
+        ("tools", "f1", 2, ["t2", "t9"]),
+        ("tools", "t9", 2, ["t2", "f1"]),
+    ]
+    with _collection(3, fruit=fruit, tools=tools) as client:
+        names = {row["name"] for row in fruit + tools}
+        for collection, key, k, best in wanted:
+            got = _given(more_like, client, collection, key, k)
+            asked = f"more_like(…, {collection!r}, {key!r}, {k})"
             if not isinstance(got, list) or not all(isinstance(item, str) for item in got):
-                raise Wrong(f"a list of ids is wanted, not {got!r}")
-            if id in got:
-                raise Wrong(f"{id!r} is among its own neighbours")
-            if len(got) != 3:
-                raise Wrong(f"3 were asked for and {len(got)} came")
+                raise Wrong(
+                    f"{asked} gives {got!r:.80}: a list of ids, which are strings, is wanted"
+                )
+            if names & set(got):
+                raise Wrong(f"{asked} gives names, {got}: the ids are wanted")
+            if key in got:
+                raise Wrong(f"{asked} has {key!r} among its own neighbours")
+            if len(got) != k:
+                raise Wrong(f"{asked} gives {len(got)} ids")
             if set(got) != set(best):
                 raise Wrong(
-                    f"two rows may hold the same vector: more_like({id!r}) misses "
-                    f"{sorted(set(best) - set(got))}. Is the first hit always the row itself?"
+                    f"{asked} gives {got}, and {sorted(set(best) - set(got))} is missing"
+                    + (": two rows may hold the same vector" if key in ("f1", "f2") else "")
                 )
-            if id != "pear" and got != best:
-                raise Wrong(f"more_like({id!r}) should be best first, not {got}")
-        if len(more_like(client, "photos", "saw", 1)) != 1:
-            raise Wrong("with k=1 exactly one id is wanted")
+            if got != best:
+                raise Wrong(f"{asked} gives the right ids in the order {got}: best first is wanted")
         try:
-            got = more_like(client, "photos", "no-such-id", 3)
+            got = more_like(client, "fruit", "no-such-id", 3)
         except KeyError:
-            pass
+            return "neighbours without the row itself, twins included"
         except Exception as error:
             raise Wrong(
-                f"an id that is not there should raise KeyError, not {type(error).__name__}"
+                f"a key that is not there should raise KeyError, not {type(error).__name__}"
             ) from error
-        else:
-            raise Wrong(f"an id that is not there should raise KeyError, not return {got!r}")
-    return "neighbours without the row itself, twins included"
+        raise Wrong(f"a key that is not there should raise KeyError, not return {got!r}")
+
+
+def _given(function, client, *args):
+    """The answer of a function that is given a real client; an error about a name says so."""
+    try:
+        return function(client, *args)
+    except MilvusException as error:
+        if "not found" in str(error) or "not exist" in str(error):
+            raise Wrong(
+                f"Milvus says {error.message!r}: use the client and the collection that are given"
+            ) from error
+        raise
+
+
+# ------------------------------------------------------------------------------------------- 3.3
 
 
 @register(
     "3.3",
-    "Test a value for each rule: `len`, `math.isfinite`, `any`, and a set of the ids seen so far.",
-    "`math.isfinite(x)` is False for NaN and for both infinities; `any(vector)` is False for zeros.",
-    "Walk `enumerate(rows)`, note the number where a rule is broken, and add each id to the set.",
+    "Walk through the rows with `enumerate`. For each row, ask one question for each rule of the task.",
+    "`np.isfinite(x)` is False for NaN and for both infinities. `np.any(vector)` is False if all numbers are "
+    "zero. A set remembers the ids seen so far.",
+    "Note the position if any rule is broken, and only once. Then add the id to the set in any case.",
 )
 def bad_rows(bad_rows):
     """Sound and broken rows, one rule at a time and together."""
@@ -139,6 +190,7 @@ def bad_rows(bad_rows):
         ([_row("a", good), _row("b", [0.0, 0.0, 0.0])], [1], "a vector of zeros"),
         ([_row("a", [0.0, 0.0, -1.0])], [], "a vector with some zeros, which is sound"),
         ([_row("a", [1.0, -1.0, 0.0])], [], "a vector whose sum is 0, which is sound"),
+        ([_row("a", [1e-12, 0.0, 0.0])], [], "a vector of a very small number, which is sound"),
         ([_row("a", good), _row("b", [1.0, 0.0])], [1], "a vector that is too short"),
         ([_row("a", [1.0, 0.0, 0.0, 0.0])], [0], "a vector that is too long"),
         ([_row("a", [])], [0], "a vector without a number"),
@@ -148,17 +200,27 @@ def bad_rows(bad_rows):
         (
             [_row("a", [math.nan] * 3), _row("a", good), _row("b", [0.0] * 3)],
             [0, 1, 2],
-            "three broken rows, of which two share an id",
+            "three broken rows, the second with the id of a row that was refused",
         ),
         ([_row("a", [math.nan, 0.0])], [0], "a row that breaks two rules (once is enough)"),
     ]
     for rows, wanted, what in cases:
-        got = call(bad_rows, rows, 3)
-        if not isinstance(got, list):
-            raise Wrong(f"a list of row numbers is wanted, not {got!r}")
-        if list(got) != wanted:
-            raise Wrong(f"{what}: expected the row numbers {wanted}, got {got}")
+        _positions(call(bad_rows, rows, 3), wanted, what)
+    two = [_row("a", [1.0, 0.0]), _row("b", good)]
+    _positions(call(bad_rows, two, 2), [1], "rows for `dim` = 2, of which the second has 3 numbers")
     return "nothing broken gets past it"
+
+
+def _positions(got: object, wanted: list[int], what: str) -> None:
+    if got is None:
+        raise Wrong("the function returns nothing: is there a `return`?")
+    if not isinstance(got, list):
+        raise Wrong(f"a list of positions is wanted, not {got!r:.80}")
+    if got != wanted:
+        raise Wrong(f"{what}: expected the positions {wanted}, got {got}")
+
+
+# ------------------------------------------------------------------------------------------- 3.4
 
 
 class _Recorder:
@@ -170,22 +232,23 @@ class _Recorder:
 
     def __getattr__(self, name: str):
         method = getattr(self._client, name)
-        if name not in ("insert", "upsert", "flush"):
+        if name not in ("insert", "upsert", "flush", "drop_collection", "delete"):
             return method
 
-        def noted(collection_name, data=(), **kwargs):
+        def noted(collection_name, data=(), *args, **kwargs):
             self.calls.append((name, 1 if isinstance(data, dict) else len(data)))
-            extra = {} if name == "flush" else {"data": data}
-            return method(collection_name, **extra, **kwargs)
+            extra = {} if name in ("flush", "drop_collection", "delete") else {"data": data}
+            return method(collection_name, *args, **extra, **kwargs)
 
         return noted
 
 
 @register(
     "3.4",
-    "Which field of a photo is never the same for two photos?",
-    "Print `list(range(0, 430 - 100, 100))`: where does the last batch begin?",
-    "Believe the database, not the list: flush, then `query` for `count(*)`, and return that.",
+    "The two numbers differ. Which field of a photo is never the same for two photos?",
+    "Print `list(range(0, 430 - 100, 100))`. Where does the last batch begin, and where should it?",
+    "Believe the database and not the list: flush after the loop, and then ask Milvus for `count(*)`.",
+    "The key is `photo.id`, the range ends at `len(new_rows)`, and the last line returns what `query` counts.",
     seconds=90,  # a server takes seconds for each flush
 )
 def load_photos(load_photos):
@@ -194,33 +257,48 @@ def load_photos(load_photos):
     for n, batch in ((25, 10), (20, 10), (3, 10), (5, 1), (len(photos), 100)):
         some = photos[:n]
         vectors = [[1.0, float(i)] for i in range(n)]
-        with _collection(2, [_row("already-here", [1.0, 1.0])]) as client:
+        before = [_row("already-here", [1.0, 1.0]), _row("here-too", [1.0, 2.0])]
+        with _collection(2, again=[_row("other", [1.0, 0.0])], shelf=before) as client:
             recorder = _Recorder(client)
-            said = load_photos(recorder, "photos", some, vectors, batch)
-            rows = client.query("photos", filter='id != ""', output_fields=["name", "vector"])
-        stored = {row["id"]: row for row in rows}
-        stored.pop("already-here", None)
+            said = _given(load_photos, recorder, "shelf", some, vectors, batch)
+            rows = client.query("shelf", filter='id != ""', output_fields=["*"])
+            strangers = client.query("again", filter='id != "other"', output_fields=["id"])
         what = f"{n} photos in batches of {batch}"
-        if len(stored) < n and len({photo.name for photo in some}) == len(stored):
-            raise Wrong(f"{what}: {len(stored)} rows, as many as there are different names")
-        if len(stored) < n:
-            raise Wrong(f"{what}: {n - len(stored)} never arrived. Is the last batch sent?")
-        if set(stored) != {photo.id for photo in some}:
-            raise Wrong(f"{what}: the ids stored are not the photos' ids")
-        for photo, vector in zip(some, vectors, strict=True):
-            row = stored[photo.id]
-            if row["name"] != photo.name or list(row["vector"]) != vector:
-                raise Wrong(f"{what}: {photo.id} has another photo's name or vector")
+        if strangers:
+            raise Wrong(f"{what}: rows went into `again`, and the collection given was `shelf`")
+        stored = {row["id"]: row for row in rows}
+        if not {"already-here", "here-too"} <= set(stored):
+            raise Wrong(f"{what}: rows that the collection held before are gone")
+        _all_there(stored, before, some, vectors, what)
         if any(size > batch for _, size in recorder.calls):
             raise Wrong(f"{what}: a call carried {max(s for _, s in recorder.calls)} rows")
         flushes = [i for i, (name, _) in enumerate(recorder.calls) if name == "flush"]
         if not flushes:
-            raise Wrong("all rows arrive, but are never flushed: each search will scan them")
+            raise Wrong("all rows arrive, but are never flushed: each search will read them again")
         if len(flushes) > 1 or flushes[0] != len(recorder.calls) - 1:
             raise Wrong("flush once, after the last batch: each flush makes a segment of its own")
-        if said != n + 1:
+        if isinstance(said, bool) or not isinstance(said, int) or said != n + 2:
             raise Wrong(
-                f"{what}, beside one row that was there before: the collection holds {n + 1}, "
-                f"the loader says {said!r}. Let Milvus count"
+                f"{what}, beside two rows that were there before: the collection holds {n + 2}, "
+                f"and the loader returns {said!r:.60}. Return the number that Milvus counts"
             )
     return "every photo has its row, and the number comes from Milvus"
+
+
+def _all_there(stored: dict, before: list, photos: list, vectors: list, what: str) -> None:
+    new = {id: row for id, row in stored.items() if id not in {row["id"] for row in before}}
+    wanted = {photo.id for photo in photos}
+    names = {photo.name for photo in photos}
+    if new and set(new) <= names and not set(new) <= wanted:
+        raise Wrong(f"{what}: {len(new)} rows, one for each different name: the key is the name")
+    if set(new) - wanted:
+        raise Wrong(
+            f"{what}: the ids stored, such as {min(set(new) - wanted)!r}, are not `photo.id`"
+        )
+    if len(new) < len(photos):
+        raise Wrong(f"{what}: {len(photos) - len(new)} never arrived. Is the last batch sent?")
+    for photo, vector in zip(photos, vectors, strict=True):
+        row = new[photo.id]
+        kept = row["name"], row["category"], list(row["vector"])
+        if kept != (photo.name, photo.category, vector):
+            raise Wrong(f"{what}: {photo.id} has not its own name, category and vector")

@@ -25,6 +25,7 @@ from workshop.plots.base import (
     show,
     style,
 )
+from workshop.plots.collections import life_of_a_row, photo_hits
 
 __all__ = [
     "COLOURS",
@@ -35,6 +36,8 @@ __all__ = [
     "done",
     "gallery",
     "hits",
+    "life_of_a_row",
+    "photo_hits",
     "scatter_2d",
     "show",
     "style",
