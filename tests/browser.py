@@ -25,7 +25,8 @@ QUIET = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
-expect.set_options(timeout=60_000)  # a busy machine is slow; a passing test does not wait
+PATIENCE = 300_000  # ms: a busy machine is slow, and a passing test does not wait
+expect.set_options(timeout=PATIENCE)
 
 
 def executable() -> str:
@@ -73,7 +74,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A page of 1280 × 800; an uncaught error in its scripts fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))

@@ -315,6 +315,30 @@ def test_a_taken_port_is_one_line_and_no_other_port_is_taken(option):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "asked, own",
+    [
+        ([], ["root_dir", "ip=127.0.0.1"]),
+        (["--ip=0.0.0.0"], ["root_dir"]),
+        (["--ip", "0.0.0.0", "--notebook-dir=elsewhere"], []),
+        (["--ServerApp.root_dir=elsewhere"], ["ip=127.0.0.1"]),
+    ],
+)
+def test_what_the_learner_asks_of_jupyterlab_stands_over_our_own(monkeypatch, tmp_path, asked, own):
+    """JupyterLab ends with an error if an option is given twice."""
+    monkeypatch.setenv("WORKSHOP_HOME", str(tmp_path))
+    monkeypatch.setattr(course, "set_up", lambda: None)
+    started: list[list[str]] = []
+    monkeypatch.setattr(course.os, "execve", lambda file, command, env: started.append(command))
+    monkeypatch.chdir(tmp_path)
+    course.lab(asked)
+    command = started[0][: len(started[0]) - len(asked)]
+    found = [one for name in ("root_dir", "ip=") for one in command if f"ServerApp.{name}" in one]
+    assert len(found) == len(own)
+    assert all(name in one for name, one in zip(own, found, strict=True))
+    assert started[0][len(command) :] == asked
+
+
 @pytest.mark.parametrize("port", ["http", "0", "70000", "-1"])
 def test_a_port_that_is_none_is_refused(port):
     with pytest.raises(course.Stop, match="is no port"):
@@ -357,18 +381,18 @@ def test_lab_opens_the_first_chapter_on_loopback_and_writes_nothing_outside(tmp_
         assert httpx.get(f"http://127.0.0.1:{port}/api/contents").status_code == 403
     finally:
         lab.terminate()  # make does this too: the signal must reach JupyterLab itself
-        lab.wait(timeout=20)
+        lab.wait(timeout=300)
     assert list(home.iterdir()) == []
 
 
 def wait_for(url: str, process: subprocess.Popen) -> httpx.Response:
-    for _ in range(600):
+    for _ in range(3_000):
         try:
             return httpx.get(url)
         except httpx.ConnectError:
             assert process.poll() is None, "JupyterLab ended"
             time.sleep(0.1)
-    raise AssertionError(f"{url} did not answer in a minute")
+    raise AssertionError(f"{url} did not answer in five minutes")
 
 
 # ----------------------------------------------------------------------------------------- bytes

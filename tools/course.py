@@ -216,11 +216,18 @@ def environment() -> dict:
 # ------------------------------------------------------------------------------------------- lab
 
 
+def option_name(option: str) -> str:
+    """The name of a JupyterLab option, the long one where it has a short one too."""
+    name = option.partition("=")[0]
+    short = {"ip": "ip", "port": "port", "port-retries": "port_retries", "notebook-dir": "root_dir"}
+    return f"--ServerApp.{short[name[2:]]}" if name[2:] in short else name
+
+
 def asked_port(args: list) -> str:
     """The port named in JupyterLab options, or an empty string."""
     for position, arg in enumerate(args):
-        name, _, value = arg.partition("=")
-        if name in ("--port", "--ServerApp.port"):
+        value = arg.partition("=")[2]
+        if option_name(arg) == "--ServerApp.port":
             return value or " ".join(args[position + 1 : position + 2])
     return ""
 
@@ -254,18 +261,20 @@ def lab(args: list) -> int:
     settings = Path(env["JUPYTER_CONFIG_DIR"]) / "labconfig" / "default_setting_overrides.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(json.dumps(LAB_SETTINGS))
-    command = [
-        *[str(PYTHON), "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"],
-        *["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/tree/{START}"],
+    own = [
+        *[f"--ServerApp.root_dir={ROOT}", "--ServerApp.ip=127.0.0.1"],
+        f"--LabApp.default_url=/lab/tree/{START}",
         # asks nothing of the network, and does not go looking for npm
         *["--LabApp.news_url=None", "--LabApp.extension_manager=readonly"],
         "--LanguageServerManager.autodetect=False",
     ]
     if port:
-        command.append("--ServerApp.port_retries=0")
+        own.append("--ServerApp.port_retries=0")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")  # containers and CI; it listens on loopback only
-    command += args
+        own.append("--allow-root")  # containers and CI; it listens on loopback only
+    asked = {option_name(arg) for arg in args}  # JupyterLab takes no option twice
+    own = [option for option in own if option_name(option) not in asked]
+    command = [str(PYTHON), "-m", "jupyterlab", *own, *args]
     os.chdir(str(ROOT))
     if os.name == "nt":
         return subprocess.call(command, env=env)
