@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import re
@@ -11,9 +12,11 @@ import sys
 import textwrap
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from fastapi import BackgroundTasks, FastAPI, Request, WebSocket
 from jupyter_client import BlockingKernelClient
@@ -164,7 +167,18 @@ def test_an_import_string_is_served(tmp_path, monkeypatch):
         ("no_such_module:app", "no_such_module"),
         ("json:no_such_app", "no_such_app"),
         (lambda environ, start_response: [b"WSGI"], "no ASGI app"),
+        (make_app, "function make_app, which is no ASGI app.* is to be called first"),
         (None, "no ASGI app"),
+        (FastAPI, r"the class FastAPI.*app = FastAPI\(\)"),
+        (serve, r"a module\. Give it the app in it: workshop\.serve\.app"),
+        (asyncio.sleep, "function sleep, which takes no `scope, receive, send`"),
+        ("app_snippets/hello.py", r"launch\('app_snippets\.hello:app'\)"),
+        ("./app_snippets/hello.py:api", r"launch\('app_snippets\.hello:api'\)"),
+        ("app_snippets\\\\hello.py", r"launch\('app_snippets\.hello:app'\)"),
+        (Path("app_snippets") / "hello.py", r"launch\('app_snippets\.hello:app'\)"),
+        ("app_snippets.hello", r"launch\('app_snippets\.hello:app'\)"),
+        (".hello:app", r"launch\('hello:app'\)"),
+        ("", r"launch\('package\.module:app'\)"),
     ],
 )
 def test_what_is_no_asgi_app_is_refused_by_name(app, fragment):
@@ -172,9 +186,106 @@ def test_what_is_no_asgi_app_is_refused_by_name(app, fragment):
         launch(app)
 
 
-def test_an_unknown_loop_is_refused():
-    with pytest.raises(WorkshopError, match="kernel"):
-        launch(make_app(), loop="kernal")
+@pytest.mark.parametrize(
+    ("argument", "values"),
+    [
+        ("loop", ["kernal", None, 1]),
+        ("name", ["", " ", 7, b"name"]),
+        ("port", [None, 70000, -1, "http", "", "80.5", "70000", 80.5, True, [8000]]),
+        ("path", [None, 7, b"/docs"]),
+        ("height", [None, "600", 0, -1, True, float("nan"), float("inf")]),
+        ("timeout", [None, "15", 0, -1, True, float("nan")]),
+    ],
+)
+def test_an_argument_that_does_not_fit_is_named(argument, values):
+    for value in values:
+        with pytest.raises(WorkshopError, match=f"{argument}.*Give|Leave `{argument}` out") as told:
+            launch(make_app(), **{argument: value})
+        assert repr(value) in str(told.value)
+    assert (launch_threads(), serve._running) == ([], {})
+    with pytest.raises(WorkshopError, match=r"stop\(\) got timeout=None"):
+        launch(make_app()).stop(None)
+
+
+def test_numbers_are_taken_as_people_have_them():
+    first = launch(make_app("first"), height=300.5, timeout=float("inf"))
+    first.stop()
+    again = launch(make_app("again"), port=str(first.port), height=np.int64(300))
+    assert again.port == first.port
+
+
+# --- a module that was edited ----------------------------------------------------------------
+
+
+@pytest.fixture
+def editable(tmp_path, monkeypatch):
+    """write(name, text): a module that Python finds; all are forgotten at the end."""
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+
+    def write(name, text):
+        path = tmp_path / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+
+    yield write
+    for name in set(sys.modules) - before:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", None)):
+            del sys.modules[name]
+
+
+APP = "from fastapi import FastAPI\napp = FastAPI(title='{}')\n"
+
+
+def test_a_module_edited_since_the_last_launch_is_loaded_anew(editable):
+    for title in "xyz":  # of the same length, in the same second: Python's bytecode says nothing
+        editable("edited", APP.format(title))
+        assert launch("edited:app").name == title
+
+
+def test_a_module_that_was_imported_before_and_edited_since_is_loaded_anew(editable):
+    editable("edited", APP.format("old"))
+    importlib.import_module("edited")
+    editable("edited", APP.format("newer"))
+    assert launch("edited:app").name == "newer"
+
+
+def test_a_module_that_was_not_edited_is_the_one_the_cells_have(editable):
+    editable("steady", APP.format("x"))
+    module = importlib.import_module("steady")
+    for _ in range(2):
+        assert serve._load("steady:app") is module.app
+
+
+def test_what_an_edited_module_imports_from_its_package_is_loaded_anew(editable):
+    editable("shop/__init__", "")
+    editable("shop/title", "TITLE = 'old'\n")
+    editable("shop/web", "from fastapi import FastAPI\nfrom shop import title\n"
+             "app = FastAPI(title=title.TITLE)\n")  # fmt: skip
+    assert launch("shop.web:app").name == "old"
+    editable("shop/title", "TITLE = 'new'\n")
+    assert launch("shop.web:app").name == "new"
+
+
+def test_a_neighbour_of_an_edited_module_is_loaded_anew_and_no_other(editable):
+    editable("neighbour", "TITLE = 'old'\n")
+    editable("web", "from fastapi import FastAPI\nimport neighbour\n"
+             "app = FastAPI(title=neighbour.TITLE)\n")  # fmt: skip
+    assert launch("web:app").name == "old"
+    others = {name: module for name, module in sys.modules.items() if name[0] in "jf"}
+    editable("neighbour", "TITLE = 'new'\n")
+    assert launch("web:app").name == "new"
+    assert all(sys.modules[name] is module for name, module in others.items())
+
+
+def test_a_mistake_in_an_edited_module_is_raised_and_can_be_mended(editable):
+    editable("broken", APP.format("old"))
+    assert launch("broken:app").name == "old"
+    editable("broken", "app = FastAPI(\n")
+    with pytest.raises(SyntaxError):
+        launch("broken:app")
+    editable("broken", APP.format("mended"))
+    assert launch("broken:app").name == "mended"
 
 
 # --- running the cell again ------------------------------------------------------------------
@@ -221,11 +332,6 @@ def test_a_port_taken_by_another_service_names_that_service():
     first = launch(make_app("first"))
     with pytest.raises(WorkshopError, match=f"Port {first.port} is taken by first"):
         launch(make_app("second"), port=first.port)
-
-
-def test_a_port_out_of_range_is_refused():
-    with pytest.raises(WorkshopError, match="no port 70000"):
-        launch(make_app(), port=70000)
 
 
 def failing_startup():
@@ -290,6 +396,26 @@ def test_an_exception_in_a_request_is_a_500_and_is_logged(caplog):
     assert httpx.get(service.url).status_code == 200
     assert wait_until(lambda: "for the log" in caplog.text)
     assert any(r.levelno == logging.ERROR for r in caplog.records)
+
+
+def test_the_traceback_of_a_failed_request_begins_in_the_apps_own_code(caplog):
+    app = make_app()
+
+    @app.get("/broken")
+    def broken():
+        return {}["missing"]
+
+    @app.get("/library")
+    def library():
+        return {"a": object()}
+
+    service = launch(app)
+    httpx.get(f"{service.url}/broken")
+    assert wait_until(lambda: "KeyError" in caplog.text)
+    frames = re.findall(r'File "(.+)", line', caplog.text)
+    assert frames == [__file__]
+    httpx.get(f"{service.url}/library")
+    assert wait_until(lambda: "fastapi" in caplog.text), "where all is a library's, all is shown"
 
 
 def test_a_shutdown_that_hangs_is_cancelled():
@@ -374,6 +500,84 @@ def test_the_end_of_the_process_runs_the_shutdown(tmp_path):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert (done.stdout, done.stderr, done.returncode) == ("pong\nshut down\n", "", 0)
+
+
+# --- interrupted and raced -------------------------------------------------------------------
+
+
+def lines_of(call, interrupt_at=None):
+    """The lines of serve.py that this thread runs in a call, or KeyboardInterrupt at one of them."""
+    seen = []
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename != serve.__file__:
+            return None
+        if event == "line":
+            if frame.f_lineno == interrupt_at:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+            seen.append(frame.f_lineno)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(None)
+    return sorted(set(seen))
+
+
+def test_an_interrupt_at_any_line_of_launch_leaves_nothing_that_is_not_known():
+    app = make_app()
+    lines = lines_of(lambda: launch(app))
+    assert len(lines) > 50
+    for line in lines:
+        launch(app)  # so that there is one to be replaced
+        with contextlib.suppress(KeyboardInterrupt):
+            lines_of(lambda: launch(app), interrupt_at=line)
+        known = len(serve._running)
+        assert wait_until(lambda known=known: len(launch_threads()) == known), line
+        assert launch(app).running
+        assert len(launch_threads()) == 1
+
+
+def test_an_interrupt_at_any_line_of_stop_can_be_made_good():
+    app = make_app()
+    for line in lines_of(launch(app).stop):
+        service = launch(app)
+        with contextlib.suppress(KeyboardInterrupt):
+            lines_of(service.stop, interrupt_at=line)
+        service.stop()
+        assert (launch_threads(), serve._running) == ([], {}), line
+        assert is_free(service.port)
+
+
+def test_launches_of_one_name_at_the_same_time_leave_one_service():
+    with ThreadPoolExecutor(4) as pool:
+        launches = [pool.submit(launch, make_app(), "same") for _ in range(12)]
+    told = [launched.exception() for launched in launches]
+    assert all(error is None or "stopped while it started" in str(error) for error in told)
+    services = [launched.result() for launched in launches if not launched.exception()]
+    assert [service for service in services if service.running] == [serve._running["same"]]
+    assert launch_threads() == ["launch same"]
+
+
+def test_a_loop_that_ends_just_before_it_is_cancelled_is_no_error():
+    service = launch(make_app())
+    service.stop()
+    service._cancel()
+
+
+def test_at_the_end_of_the_process_one_that_blocks_does_not_keep_the_others(monkeypatch):
+    first, second = launch(make_app("first")), launch(make_app("second"))
+
+    def blocks():
+        raise WorkshopError("first does not stop")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(first, "stop", blocks)
+        serve._stop_all()
+    assert (first.running, second.running) == (True, False)
 
 
 # --- behind a proxy --------------------------------------------------------------------------

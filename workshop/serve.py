@@ -9,16 +9,22 @@ import asyncio
 import atexit
 import contextlib
 import html
+import importlib
 import inspect
 import json
+import logging
 import os
 import re
+import reprlib
 import socket
+import struct
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
-from importlib.util import find_spec
+from importlib.util import cache_from_source, find_spec
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import quote
@@ -37,6 +43,7 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _running: dict[str, "Service"] = {}  # by name: running a cell again replaces its service
+_names = threading.Lock()  # of their removal
 
 
 def launch(
@@ -53,7 +60,7 @@ def launch(
 
     app      FastAPI, Starlette or any ASGI callable, or an import string such as "pkg.module:app"
     name     a service of the same name is stopped first; default: the app's title
-    port     0 takes a free one
+    port     0 takes a free one; a number in quotes is understood
     loop     "own": a thread with an event loop of its own. "kernel": the event loop that runs the
              notebook, for an app that shares loop-bound objects with cells; it answers only while
              the kernel is idle or awaits, and applies nest_asyncio
@@ -61,19 +68,38 @@ def launch(
     height   of the inline view, pixels
     timeout  seconds the app may take to start
 
-    Raises WorkshopError if the port is taken or the app does not start; the app's own exception is
-    its cause.
+    A module that was edited since it was imported is imported anew, with the others of its package.
+
+    Raises WorkshopError if an argument does not fit, the port is taken or the app does not start; the
+    app's own exception is its cause.
     """
-    if loop not in ("own", "kernel"):
-        raise WorkshopError(f'launch() got loop={loop!r}. Write "own" or "kernel".')
+    if not isinstance(loop, str) or loop not in ("own", "kernel"):
+        raise _unfit("launch", "loop", loop, '"own" or "kernel"')
+    if name is not None and not (isinstance(name, str) and name.strip()):
+        raise _unfit("launch", "name", name, "a text")
+    if not isinstance(path, str):
+        raise _unfit("launch", "path", path, 'a text such as "/docs"')
+    if not (_is_number(height) and 0 < height < 100_000):
+        raise _unfit("launch", "height", height, "a number of pixels")
+    if not (_is_number(timeout) and timeout > 0):
+        raise _unfit("launch", "timeout", timeout, "a number of seconds above 0")
+    port = _port(port)
     app = _load(app)
     if name is None:
         name = str(getattr(app, "title", None) or getattr(app, "__name__", type(app).__name__))
-    if name in _running:
-        _running[name].stop()
-    service = Service(app, name, port=port, loop=loop, path=path, height=height)
-    service._start(timeout)
+    service = Service(app, name, loop=loop, path=path, height=height)
+    service._start(port, timeout)
     return service
+
+
+def _unfit(call: str, argument: str, value: object, expected: str) -> WorkshopError:
+    return WorkshopError(
+        f"{call}() got {argument}={reprlib.repr(value)}. Give {expected}, or leave `{argument}` out."
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 class Service:
@@ -82,12 +108,12 @@ class Service:
     As the last value of a cell it shows its page.
     """
 
-    def __init__(
-        self, app: ASGIApp, name: str, *, port: int, loop: str, path: str, height: int
-    ) -> None:
+    def __init__(self, app: ASGIApp, name: str, *, loop: str, path: str, height: int) -> None:
         self.name = name
+        self.port = 0  # until it starts
         self._path = "/" + path.lstrip("/")
         self._height = height
+        self._stopped = False
         self._failure: BaseException | None = None
         self._tasks: list[asyncio.Task[Any]] = []  # the server's, and its lifespan's
         self._server = _Server(
@@ -101,8 +127,7 @@ class Service:
                 timeout_graceful_shutdown=3,
             )
         )
-        self._socket = _listen(port)
-        self.port: int = self._socket.getsockname()[1]
+        self._socket: socket.socket | None = None
         self._kernel_task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
         if loop == "own":
@@ -124,20 +149,35 @@ class Service:
         What has not ended after `timeout` seconds is cancelled. Raises WorkshopError if code that
         blocks keeps even that from happening. Stopping twice is fine.
         """
-        self._server.should_exit = True
+        if not (_is_number(timeout) and timeout >= 0):
+            raise _unfit("stop", "timeout", timeout, "a number of seconds")
+        self._stopped = self._server.should_exit = True
         if self._server.started:
             self._wait(self._done, timeout)
         if not self._done():
-            for task in self._tasks:
-                task.get_loop().call_soon_threadsafe(task.cancel)
+            self._cancel()
             self._wait(self._done, 3)
         if not self._done():
             raise WorkshopError(
                 f"{self.name} does not stop: its code blocks the event loop. Wait until that ends "
                 "and call stop() again, or restart the kernel."
             )
-        if _running.get(self.name) is self:
-            del _running[self.name]
+        if self._socket:
+            self._socket.close()
+        with _names:
+            if _running.get(self.name) is self:
+                del _running[self.name]
+
+    def _cancel(self) -> None:
+        tasks = list(self._tasks)
+
+        def cancel() -> None:
+            for task in tasks:
+                task.cancel()
+
+        if tasks:
+            with contextlib.suppress(RuntimeError):  # its loop has just ended
+                tasks[0].get_loop().call_soon_threadsafe(cancel)
 
     def __enter__(self) -> Self:
         return self
@@ -168,27 +208,35 @@ class Service:
             )
         return view
 
-    def _start(self, timeout: float) -> None:
+    def _start(self, port: int, timeout: float) -> None:
         try:
+            # Known by its name before it runs: whatever happens, the next launch and the end of the
+            # process find it.
+            while (other := _running.setdefault(self.name, self)) is not self:
+                other.stop()
+            self._socket = _listen(port)
+            self.port = self._socket.getsockname()[1]
             if self._thread:
                 self._thread.start()
             else:
                 self._kernel_task = _kernel_loop().create_task(self._serve())
             self._wait(lambda: self._server.started or self._done(), timeout)
-            if not self._server.started and not self._done():
+            if self._server.started:
+                return
+            if self._stopped:
+                raise WorkshopError(f"{self.name} was stopped while it started.")
+            if not self._done():
                 raise WorkshopError(
                     f"{self.name} did not start within {timeout:g} s. See what its lifespan waits "
                     f"for, or give it longer: launch(app, timeout={2 * timeout:g})."
                 )
-        except BaseException:  # the learner's interrupt too: leave nothing behind
-            self.stop()
-            raise
-        if not self._server.started:
             raise WorkshopError(
                 f"{self.name} failed to start: {_describe(self._failure)}. "
                 "Mend that and run the cell again."
             ) from self._failure
-        _running[self.name] = self
+        except BaseException:  # the learner's interrupt too: leave nothing behind
+            self.stop()
+            raise
 
     def _run(self) -> None:
         # nest_asyncio patches asyncio.run, and lacks what uvicorn asks of it; Runner it leaves alone.
@@ -242,7 +290,8 @@ class Service:
 
 def _stop_all() -> None:
     for service in list(_running.values()):
-        service.stop()
+        with contextlib.suppress(WorkshopError):  # one that blocks must not keep the others
+            service.stop()
 
 
 atexit.register(_stop_all)
@@ -273,22 +322,121 @@ class _Prefixed:
 
 
 def _load(app: ASGIApp | str) -> ASGIApp:
-    if isinstance(app, str):
-        try:
-            app = import_from_string(app)
-        except ImportFromStringError as error:
-            raise WorkshopError(f'Cannot launch "{app}": {error}') from error
-    if not any(map(inspect.iscoroutinefunction, (app, getattr(app, "__call__", None)))):  # noqa: B004
+    if isinstance(app, str | Path):
+        app = _import(str(app))
+    problem = f"launch() got {type(app).__name__} {getattr(app, '__name__', '')}".rstrip()
+    if inspect.isclass(app):
+        name = app.__name__
         raise WorkshopError(
-            f"launch() got {type(app).__name__} {getattr(app, 'name', '')}, which is no ASGI app. "
-            "Give it a FastAPI or Starlette app, or an `async def app(scope, receive, send)`."
+            f"launch() got the class {name}. Make an app of it first, as in app = {name}()."
+        )
+    if inspect.ismodule(app):
+        raise WorkshopError(f"{problem}, a module. Give it the app in it: {app.__name__}.app.")
+    if inspect.iscoroutinefunction(app):
+        try:
+            inspect.signature(app).bind("scope", "receive", "send")
+        except TypeError:
+            raise WorkshopError(
+                f"{problem}, which takes no `scope, receive, send`. Give it the app that the function "
+                "is an endpoint of."
+            ) from None
+    elif not inspect.iscoroutinefunction(getattr(app, "__call__", None)):  # noqa: B004
+        raise WorkshopError(
+            f"{problem}, which is no ASGI app. Give it a FastAPI or Starlette app, or an `async def "
+            "app(scope, receive, send)`. A function that makes the app is to be called first."
         )
     return app
 
 
+def _import(name: str) -> ASGIApp:
+    """The app of an import string, from the module as it is on the disk now."""
+    module, _, attribute = name.partition(":")
+    if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", name):
+        words = re.findall(r"\w+", module.removesuffix(".py"))
+        example = f"{'.'.join(words) or 'package.module'}:{attribute or 'app'}"
+        raise WorkshopError(
+            f"Cannot launch {name!r}. Name a module and the app in it, as in launch({example!r})."
+        )
+    _forget_edited(module)
+    try:
+        app = import_from_string(name)
+    except ImportFromStringError as error:
+        raise WorkshopError(f'Cannot launch "{name}": {error}') from error
+    for kin, file in _kin(module).items():
+        with contextlib.suppress(OSError):
+            _stamps[kin] = _stamp(file)
+    return app
+
+
+_stamps: dict[str, tuple[int, int]] = {}  # of the files of modules that a launch found up to date
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def _is_edited(name: str, file: Path) -> bool:
+    """Whether a module's file has changed since it was imported."""
+    try:
+        time_ns, size = _stamp(file)
+        if name in _stamps:
+            return _stamps[name] != (time_ns, size)
+        # imported by someone else: its bytecode holds time and size of what it was made from
+        header = Path(sys.modules[name].__cached__).read_bytes()[:16]
+    except FileNotFoundError:
+        return not file.exists()
+    except (OSError, AttributeError, TypeError):
+        return False
+    _, hashed, seconds, length = struct.unpack("<4sIII", header)
+    return not hashed and (seconds, length) != (time_ns // 10**9 & 0xFFFFFFFF, size & 0xFFFFFFFF)
+
+
+def _kin(name: str) -> dict[str, Path]:
+    """The imported modules that belong together with this one, and their files.
+
+    They are all of its package; of a module without a package, those in its folder.
+    """
+    top = name.partition(".")[0]
+    root = sys.modules.get(top)
+    file = getattr(root, "__file__", None)
+    if file is None or _is_library(file):
+        return {}
+    files = {
+        found: Path(module.__file__)
+        for found, module in list(sys.modules.items())
+        if found != "__main__" and getattr(module, "__file__", None)
+    }
+    if hasattr(root, "__path__"):
+        return {n: path for n, path in files.items() if n == top or n.startswith(f"{top}.")}
+    return {n: path for n, path in files.items() if path.parent == Path(file).parent}
+
+
+def _forget_edited(name: str) -> None:
+    """If the module or one of its kin was edited since it was imported, let all be imported anew."""
+    importlib.invalidate_caches()  # a file may be new as well
+    kin = _kin(name)
+    if not any(_is_edited(found, file) for found, file in kin.items()):
+        return
+    for found, file in kin.items():
+        sys.modules.pop(found, None)
+        # Python takes the old bytecode for an edit of the same second and size.
+        with contextlib.suppress(OSError, NotImplementedError):
+            Path(cache_from_source(str(file))).unlink(missing_ok=True)
+
+
+def _port(port: int | str) -> int:
+    number = int(port) if isinstance(port, str) and re.fullmatch("[0-9]{1,5}", port) else port
+    whole = isinstance(number, Integral) and not isinstance(number, bool)
+    if not whole or not 0 <= number <= 65535:
+        raise WorkshopError(
+            f"There is no port {reprlib.repr(port)}. Leave `port` out to get a free one, or give a "
+            "number from 1024 to 65535."
+        )
+    return int(number)
+
+
 def _listen(port: int) -> socket.socket:
-    if not 0 <= port <= 65535:
-        raise WorkshopError(f"There is no port {port}. Leave `port` out to get a free one.")
     try:
         sock = socket.create_server(("127.0.0.1", port))
         # asyncio does so only for sockets that it opened itself. Without it the second write of an
@@ -309,6 +457,32 @@ def _kernel_loop() -> asyncio.AbstractEventLoop:
 
     nest_asyncio.apply()  # so that _wait can run inside the loop that runs the cell
     return asyncio.get_event_loop()
+
+
+def _is_library(file: str) -> bool:
+    paths = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
+    return file.startswith(("<frozen", *(f"{path}{os.sep}" for path in paths)))
+
+
+class _OwnLines(logging.Filter):
+    """Lets the traceback of a failed request begin where the app's own code does."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[2]:
+            kind, error, trace = record.exc_info
+            while trace and _is_ours(trace.tb_frame.f_code.co_filename):
+                trace = trace.tb_next
+            if trace:
+                record.exc_info = kind, error, trace
+        return True
+
+
+def _is_ours(file: str) -> bool:
+    """Whether that is no code of the app: a library's, or this file."""
+    return _is_library(file) or file == __file__
+
+
+logging.getLogger("uvicorn.error").addFilter(_OwnLines())
 
 
 def _describe(error: BaseException | None) -> str:
