@@ -1,5 +1,6 @@
 """pyproject.toml is the one source of dependencies; everything else agrees with it."""
 
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tools import course
 from workshop.paths import ROOT
 
 FIXED = [
@@ -150,6 +152,43 @@ def test_repo2docker_accepts_the_repository():
     assert f"Building conda environment for python={version}" in plan
     assert 'env update -p ${NB_PYTHON_PREFIX} --file "environment.yml"' in plan
     assert "RUN ./postBuild" in plan
+
+
+def test_the_dev_container_installs_when_it_is_built_and_opens_the_first_chapter():
+    about = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text("utf-8"))
+    version = re.fullmatch(
+        r"mcr\.microsoft\.com/devcontainers/python:([\d.]+)-\w+", about["image"]
+    )[1]
+    assert version in PYTHONS
+    # both are run for a prebuild: once for the container, and again for new content
+    assert about["onCreateCommand"] == about["updateContentCommand"]
+    assert about["onCreateCommand"] == "python3 tools/course.py setup"
+    assert about["customizations"]["codespaces"]["openFiles"] == [course.START]
+    assert (ROOT / course.START).exists()
+    venv = course.VENV.relative_to(ROOT).as_posix()
+    settings = about["customizations"]["vscode"]["settings"]
+    python = settings["python.defaultInterpreterPath"]
+    assert python == f"${{containerWorkspaceFolder}}/{venv}/bin/python"
+
+
+def test_the_hosted_workflow_covers_every_python_and_other_systems_every_week():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text("utf-8"))
+    assert workflow[True]["schedule"], "`on:` is true to YAML"
+    jobs = workflow["jobs"]
+    assert tuple(jobs["test"]["strategy"]["matrix"]["python"]) == PYTHONS
+    elsewhere = jobs["elsewhere"]
+    assert elsewhere["strategy"]["matrix"]["os"] == ["windows-latest", "macos-latest"]
+    for step in elsewhere["steps"]:
+        named = re.findall(r"(?:tests|solutions|notebooks|tools)/[\w/.]+", step.get("run", ""))
+        assert [name for name in named if not (ROOT / name).exists()] == []
+    chapters = elsewhere["steps"][-1]["run"]
+    assert re.findall(r"solutions/(\d\d)", chapters) == ["00", "03", "09"]
+    assert re.findall(r"notebooks/(\d\d)", chapters) == ["00", "03", "09"]
+
+
+def test_uv_is_named_with_commands_that_ask_for_our_hashes():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert "`uv pip install --require-hashes -r requirements.txt`" in readme
 
 
 def test_readme_maps_exactly_the_chapters_that_exist():

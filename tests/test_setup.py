@@ -167,6 +167,7 @@ def test_an_interrupted_install_is_mended_by_the_next_call(installed):
     assert installed.run("setup").said == ""
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_a_killed_first_setup_is_mended_by_the_next_call(tmp_path):
     tiny = Tiny(tmp_path)
     process = subprocess.Popen(
