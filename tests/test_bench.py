@@ -261,6 +261,14 @@ def test_the_page_needs_nothing_but_itself(tmp_path, vectors):
     assert "a<b>" not in page, "a file's name is text"
 
 
+def test_a_file_whose_name_the_console_cannot_write_is_measured(tmp_path, vectors):
+    np.save(tmp_path / "向量.npy", vectors)
+    path = toml(tmp_path, data='file = "向量.npy"')
+    path.write_text(path.read_text(), encoding="utf-8")
+    done = bench(path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
     path = toml(tmp_path, FLAT, IVF, HNSW)
     path.write_text(path.read_text().replace("seconds = 0.01", "seconds = 0.1"))

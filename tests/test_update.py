@@ -158,11 +158,11 @@ class Learner:
     def code(self, name: str = "01_a") -> list[str]:
         return [c.source for c in nbformat.read(self.path(name), 4).cells if c.cell_type == "code"]
 
-    def update(self, status: int = 0) -> str:
+    def update(self, status: int = 0, **env: str) -> str:
         done = subprocess.run(
             [sys.executable, "tools/course.py", "update"],
             cwd=self.root,
-            env=environment(),
+            env=environment() | env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -808,6 +808,23 @@ def test_git_at_work_elsewhere_is_one_line_and_loses_nothing(learner):
     learner.update()
     learner.assert_new()
     assert MINE in learner.code()
+
+
+@pytest.mark.parametrize(
+    "name", ["向量.txt", os.fsdecode(b"caf\xe9.txt")], ids=["Chinese", "not UTF-8"]
+)
+def test_a_name_that_the_console_cannot_write_is_no_obstacle(learner, name):
+    if sys.platform != "linux":
+        pytest.skip("other systems refuse such a name")
+    publish(learner.origin, {name: "old\n"})
+    learner.git("pull", "--quiet")
+    (learner.root / name).write_text("mine\n")
+    learner.answer()
+    publish(learner.origin, {**NEW, name: "new\n"})
+    said = learner.update(PYTHONIOENCODING="cp1252")
+    learner.assert_new()
+    assert "changed is in mine-" in said
+    assert learner.kept(name) == ["mine\n"]
 
 
 def test_a_clone_from_before_this_command_takes_it_over(learner):

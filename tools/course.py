@@ -379,6 +379,9 @@ class Beside:
 
 def guarded(action) -> int:
     """The status that an action returns; 1, and a sentence, where it cannot go on."""
+    for stream in (sys.stdout, sys.stderr):  # a name that this console cannot write is no reason
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return action()
     except Stop as stop:

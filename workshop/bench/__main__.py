@@ -23,6 +23,9 @@ def main() -> int:
     parser.add_argument("config", nargs="?", type=Path, default=DEFAULT, help="a TOML file")
     parser.add_argument("--out", type=Path, help="folder (.workshop/bench/NAME of the TOML file)")
     args = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):  # the names of files, on a console of Windows too
+        if hasattr(stream, "reconfigure"):  # not where tests capture it
+            stream.reconfigure(errors="backslashreplace")
     try:
         read = config.read(args.config)
         # Read when numpy and faiss are imported, which is not before now, here and in each child.
