@@ -432,15 +432,14 @@ def test_damaged_files_give_a_picture_or_an_image_error():
 @pytest.mark.parametrize(
     ("tag", "value", "kind"), [(0x011A, 72.0, 5), (0x0128, 2, 3)], ids=["TypeError", "struct.error"]
 )
-def test_a_photo_whose_exif_has_the_wrong_type_is_refused(tag, value, kind):
+def test_a_photo_whose_exif_has_the_wrong_type_is_read_and_turned(tag, value, kind):
     exif = Image.Exif()
     exif[0x0112], exif[tag] = 6, value
     photo = saved(halves(RED, BLUE), "JPEG", exif=exif)
     for order in ("big", "little"):  # the tag says that text follows, where numbers do
         head = tag.to_bytes(2, order)
         photo = photo.replace(head + kind.to_bytes(2, order), head + (2).to_bytes(2, order))
-    with pytest.raises(ImageError, match="broken"):
-        load_image(photo)
+    assert load_image(photo).size == (20, 40)
 
 
 def test_a_missing_file_a_folder_and_an_address_are_refused(tmp_path):
@@ -467,7 +466,9 @@ def png_header(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("size", [(8_000, 8_000), (12_000, 10_000), (60_000, 60_000)])
 def test_a_huge_picture_is_refused_before_it_is_decoded(size):
     # A decoder that started would complain of the missing bytes instead.
-    with pytest.raises(ImageTooLarge, match=r"bomb.png has .* pixels, the limit is 50,000,000"):
+    with pytest.raises(
+        ImageTooLarge, match=r"bomb.png has .* pixels, the limit is 50,000,000 in all .max_pixels"
+    ):
         load_image(png_header(*size), name="bomb.png")
 
 

