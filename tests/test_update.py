@@ -372,7 +372,27 @@ def hidden_by_a_filter(it: Learner) -> None:
     assert it.git("status", "--porcelain") == ""
 
 
-def checked_with_the_wrong_line_ends(it: Learner) -> None:
+def among_hooks_that_fail(it: Learner) -> None:
+    it.answer()
+    for name in ("post-checkout", "reference-transaction", "post-index-change"):
+        hook = it.root / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text("#!/bin/sh\nexit 1\n")
+        hook.chmod(0o755)
+
+
+def among_settings_of_all_kinds(it: Learner) -> None:
+    """An untracked copy, ignored by a person's own rules, and output for people."""
+    an_untracked_copy(it)
+    (it.root / ".git" / "info").mkdir(exist_ok=True)
+    (it.root / ".git" / "info" / "exclude").write_text("*.ipynb\n")
+    settings = {"color.ui": "always", "log.showSignature": "true", "diff.external": "false"}
+    settings |= {"diff.noprefix": "true", "core.quotePath": "true", "pull.rebase": "true"}
+    for name, value in settings.items():
+        it.git("config", name, value)
+
+
+def saved_with_the_wrong_line_ends(it: Learner) -> None:
     it.answer()
     it.path("01_a").write_bytes(it.path("01_a").read_bytes().replace(b"\n", b"\r\n"))
 
