@@ -256,3 +256,57 @@ def test_the_life_of_a_row_names_its_steps_in_order():
     steps = [t for t in texts(picture) if "\n" not in t]
     assert steps == ["insert", "flush", "by itself"]
     png(picture)
+
+
+# ------------------------------------------------------------------------ chapter 04, indexes
+
+
+def test_islands_name_each_group_and_count_it():
+    points = np.array([[0, 0], [1, 0], [9, 9]])
+    picture = plots.islands(points, ["sea", "sea", "land"])
+    assert texts(picture) == ["land", "sea"]
+    assert "sea (2)" in picture.alt and "land (1)" in picture.alt
+    png(picture)
+
+
+def test_more_islands_than_colours_all_draw():
+    png(plots.islands(RANDOM.normal(size=(40, 2)), [f"group {n % 20}" for n in range(40)]))
+
+
+def test_cells_say_how_many_rows_were_read_and_how_many_of_the_nearest_found():
+    points = np.array([[x, 0.0] for x in range(12)])
+    cell = np.array([0] * 6 + [1] * 6)
+    centres = np.array([[2.5, 0], [8.5, 0]])
+    read = {"one cell": cell == 0, "all": cell >= 0}
+    picture = plots.ivf_cells(points, centres, cell, np.array([2.0, 1.0]), read)
+    titles = [axis.get_title(loc="left") for axis in picture.axes]
+    assert titles[1:] == ["all: 12 rows read, 10 of 10 found"]
+    assert titles[0] in picture.alt and titles[0].startswith("one cell: 6 rows read, 6 of 10")
+    png(picture)
+
+
+@pytest.mark.parametrize(("path", "word"), [([0, 1, 2], "is the"), ([0, 1], "is not the")])
+def test_layers_say_what_was_looked_at_and_whether_the_nearest_was_reached(path, word):
+    points = np.array([[0.0, 0], [1, 0], [2, 0]])
+    walks = [([{1}, {0}], [0], {0, 1}), ([{1}, {0, 2}, {1}], path, {0, 1, 2})]
+    picture = plots.hnsw_layers(points, walks, np.array([2.1, 0]))
+    assert [axis.get_title(loc="left") for axis in picture.axes] == [
+        "layer of 2 rows: 2 looked at",
+        "layer of 3 rows: 3 looked at",
+    ]
+    assert f"{word} nearest point" in picture.alt
+    png(picture)
+
+
+def test_recall_and_speed_has_a_line_an_index_and_a_band_on_what_none_beats():
+    runs = [
+        {"name": "FLAT", "recall": 1.0, "ms": 2.0},
+        {"name": "IVF nprobe=1", "recall": 0.7, "ms": 0.1},
+        {"name": "IVF nprobe=2", "recall": 0.9, "ms": 0.2},
+        {"name": "HNSW ef=10", "recall": 0.95, "ms": 0.15},
+    ]
+    picture = plots.recall_and_speed(runs)
+    lines = {line.get_label(): line.get_xydata().tolist() for line in picture.axes[0].lines}
+    assert lines["IVF"] == [[0.7, 10_000], [0.9, 5_000]]
+    assert [x for x, _ in lines["Pareto front"]] == [0.7, 0.95, 1.0]
+    assert "4 measurements" in picture.alt and "IVF from recall 0.70" in picture.alt

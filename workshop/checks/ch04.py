@@ -14,34 +14,38 @@ from workshop.milvus import connect
 
 @register(
     "4.1",
-    "One query first: how many of its true neighbours are among those it found? Sets forget order "
-    "and doubles.",
-    "`len(set(f) & set(t))` counts them. Divide by how many there were to find, `len(t)`.",
-    "`zip(found, truth)` gives the rows of both, query by query; `np.mean` of their shares is the "
-    "recall.",
+    "Begin with one query: how many of its true rows are among those that it found? Python's sets "
+    "forget order and doubles.",
+    "With `set(...) & set(...)` you get what two lines have in common. Divide by how many there were to find.",
+    "`zip(found, nearest)` gives the two lines of each query. Take the mean of the shares with `np.mean`.",
 )
 def recall_at_k(recall_at_k: Callable) -> str:
     """Share of true neighbours found, over all queries."""
-    truth = np.array([[1, 2, 3, 4], [5, 6, 7, 8]])
+    true = np.array([[1, 2, 3, 0], [5, 6, 7, 8]])
+    long = np.arange(60).reshape(3, 20)
     cases = [
-        (truth, 1.0, "everything was found"),
-        (truth[:, ::-1], 1.0, "everything was found, in another order"),
-        (np.array([[1, 2, 90, 91], [5, 92, 93, 94]]), 0.375, "3 of 8 were found"),
-        (np.array([[5, 6, 7, 8], [1, 2, 3, 4]]), 0.0, "each query found the other's neighbours"),
-        (np.array([[1, 1, 1, 1], [5, 5, 6, 6]]), 0.375, "rows came back twice: 3 of 8 were found"),
-        (np.array([[1, -1, -1, -1], [-1, -1, -1, -1]]), 0.125, "1 of 8 was found, the rest is -1"),
-        (np.array([[1, 2, 3, 4], [90, 91, 92, 93]]), 0.5, "all of one query, none of the other"),
+        (true, true, 1.0, "everything was found"),
+        (true[:, ::-1], true, 1.0, "everything was found, in another order"),
+        ([[1, 2, 90, 91], [5, 92, 93, 94]], true, 0.375, "3 of 8 were found"),
+        ([[0, 91, 92, 93], [95, 92, 93, 94]], true, 0.125, "only row 0 was found, 1 of 8"),
+        ([[5, 6, 7, 8], [1, 2, 3, 0]], true, 0.0, "each query found the other's rows"),
+        ([[1, 1, 1, 1], [5, 5, 6, 6]], true, 0.375, "rows came back twice: 3 of 8 were found"),
+        ([[1, -1, -1, -1], [-1, -1, -1, -1]], true, 0.125, "1 of 8 was found, the rest is -1"),
+        ([[1, 2, 3, 0], [90, 91, 92, 93]], true, 0.5, "all rows of one query, none of the other"),
+        ([[7], [9], [4]], [[7], [8], [4]], 2 / 3, "three queries, k is 1: 2 of 3 were found"),
+        (long + 5, long, 0.75, "three queries, k is 20: 15 of 20 were found for each"),
+        ([[3, 4, 5]], [[5, 3, 9]], 2 / 3, "one query, k is 3: 2 of 3 were found"),
     ]
-    for found, wanted, what in cases:
-        got = call(recall_at_k, found, truth)
+    for found, nearest, wanted, what in cases:
+        got = call(recall_at_k, np.array(found, np.int64), np.array(nearest, np.int64))
         if got is None:
             raise Wrong("your function returns nothing: is there a `return`?")
-        if np.ndim(got) or isinstance(got, str):
+        if np.ndim(got) or isinstance(got, str | dict | set) or not np.isreal(got):
             raise Wrong(f"one number for all queries is wanted, not {type(got).__name__}")
-        if not np.isclose(got, wanted):
+        if not np.isclose(float(got), wanted):
             if got > 1:
-                raise Wrong(f"{what}: a share is at most 1, this is {got}")
-            raise Wrong(f"{what}: the recall is {wanted}, yours is {got:.3f}")
+                raise Wrong(f"{what}: a share is at most 1, this is {float(got):g}")
+            raise Wrong(f"{what}: the recall is {wanted:.3f}, yours is {float(got):.3f}")
     return "order, doubles and missing hits are treated as they should be"
 
 
@@ -50,240 +54,334 @@ def recall_at_k(recall_at_k: Callable) -> str:
 
 @register(
     "4.2",
-    "`vectors.min(axis=0)` is the lowest value of each dimension, shape `(d,)`. From the lowest to "
-    "the highest there are 255 steps.",
-    "`np.round((vectors - low) / step)` gives the codes as floats; then `.astype(np.uint8)`. "
-    "`restore` is the way back: `low + codes * step`.",
-    "A dimension without any range has step 0, and 0 / 0 is `nan`: "
-    "`np.where(step == 0, 1, step)` divides by 1 instead.",
+    "`table.min(axis=0)` is the lowest value of each column, shape `(d,)`. From the lowest value to the highest "
+    "there are 255 steps.",
+    "How many steps is a value above `low`? Subtract, divide, and round *before* you make it `uint8`. "
+    "`restore` goes the same way back.",
+    "A column of equal values has a range of 0. Give it another step, such as 1, before you divide: all its codes "
+    "are 0 then.",
+    "`step[step == 0] = 1` mends those columns; then `np.round((table - low) / step).astype(np.uint8)`.",
 )
 def quantise(quantise: Callable, restore: Callable) -> str:
     """Codes of 8 bits with a range for each dimension, and the way back."""
     rng = np.random.default_rng(4)
-    vectors = (rng.normal(size=(200, 6)) * [1, 1, 10, 0.01, 1, 1] + [0, 5, 0, 0, -3, 0]).astype(
-        np.float32
-    )
-    codes, low, step = _parts(quantise, vectors)
-    _within_half_a_step(vectors, codes, call(restore, codes, low, step))
+    spread = rng.normal(size=(200, 6)) * [1, 1, 10, 0.01, 1, 1] + [0, 5, 0, 0, -3, 0]
+    for dtype in (np.float32, np.float64):
+        table = spread.astype(dtype)
+        codes, low, step = _parts(quantise, table)
+        _ranges(table, low, step)
+        _codes(table, codes)
+        _within_half_a_step(table, call(restore, codes, low, step))
 
-    vectors[:, 4] = 0.25
-    with np.errstate(all="ignore"):
-        codes, low, step = _parts(quantise, vectors)
-        back = np.asarray(call(restore, codes, low, step))
-    if not np.isfinite(back).all():
-        raise Wrong("a dimension in which all rows are equal comes back as nan or infinity")
-    if not np.allclose(back[:, 4], 0.25):
-        raise Wrong(f"a dimension that is 0.25 in every row comes back as {back[0, 4]:.3f}")
-    _within_half_a_step(vectors, codes, back)
+    table = spread[:7].astype(np.float32)
+    table[:, 4], table[:, 1] = 0.25, -7
+    try:
+        with np.errstate(divide="raise", invalid="raise"):
+            codes, low, step = _parts(quantise, table)
+            back = np.asarray(call(restore, codes, low, step), dtype=float)
+    except (FloatingPointError, ZeroDivisionError):
+        raise Wrong("a column in which all values are equal makes you divide by zero") from None
+    _ranges(table, low, step)
+    if back.shape == table.shape and not np.isfinite(back).all():
+        raise Wrong("a column in which all values are equal comes back as nan or infinity")
+    if back.shape == table.shape and not np.allclose(back[:, 4], 0.25):
+        raise Wrong(f"a column that is 0.25 in every row comes back as {back[0, 4]:.3f}")
+    _codes(table, codes)
+    _within_half_a_step(table, back)
+
+    # codes, low and step that `quantise` never made
+    codes = np.array([[0, 10], [255, 3], [128, 200]], np.uint8)
+    got = call(restore, codes, np.array([1.0, -2.0]), np.array([0.5, 0.25]))
+    wanted = np.array([[1.0, 0.5], [128.5, -1.25], [65.0, 48.0]])
+    if np.shape(got) != wanted.shape or not np.allclose(np.asarray(got, float), wanted):
+        raise Wrong(
+            "`restore` of codes, low and step that come from elsewhere (a file, say) gives other "
+            "values: it must use nothing but the three that it is given"
+        )
     return "a quarter of the memory, and nothing moved by more than half a step"
 
 
-def _parts(quantise: Callable, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    answer = call(quantise, vectors)
-    if not isinstance(answer, tuple) or len(answer) != 3:
+def _parts(quantise: Callable, table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    answer = call(quantise, table)
+    if answer is None:
+        raise Wrong("`quantise` returns nothing: is there a `return`?")
+    if not isinstance(answer, tuple | list) or len(answer) != 3:
         raise Wrong("`quantise` returns three things: codes, low, step")
     codes, low, step = map(np.asarray, answer)
     if codes.dtype != np.uint8:
+        if low.dtype == np.uint8 or step.dtype == np.uint8:
+            raise Wrong("the order of what `quantise` returns is codes, low, step")
         raise Wrong(f"codes take one byte each, dtype uint8: these are {codes.dtype}")
-    if codes.shape != vectors.shape:
-        raise Wrong(f"codes of {vectors.shape} vectors have that shape too, not {codes.shape}")
+    if codes.shape != table.shape:
+        raise Wrong(f"codes of a table {table.shape} have that shape too, not {codes.shape}")
     if low.size == 1 or step.size == 1:
-        raise Wrong(
-            "one range for the whole table: a dimension of small numbers is left with few codes. "
-            "Give each dimension its own (`axis=0`)"
-        )
-    if low.shape != (vectors.shape[1],):
-        raise Wrong(f"`low` has one value for each dimension, not shape {low.shape}")
+        raise Wrong("there is one range for the whole table: each column has its own")
+    columns = (table.shape[1],)
+    for name, array in (("low", low), ("step", step)):
+        if array.shape != columns:
+            raise Wrong(
+                f"`{name}` has one value for each column, shape {columns}, not {array.shape}"
+            )
     return codes, low, step
 
 
-def _within_half_a_step(vectors: np.ndarray, codes: np.ndarray, back: np.ndarray) -> None:
-    back = np.asarray(back, dtype=float)
-    if back.shape != vectors.shape:
-        raise Wrong(f"restored vectors have the shape they had, {vectors.shape}, not {back.shape}")
-    low, high = vectors.min(axis=0).astype(float), vectors.max(axis=0).astype(float)
-    step = (high - low) / 255
-    error = np.abs(back - vectors)
-    tolerance = 1e-4 * np.maximum(step, 1e-6)
-    worst = np.unravel_index((error / np.where(step == 0, 1, step)).argmax(), error.shape)
-    if (error <= step / 2 * 1.01 + tolerance + 1e-6).all():
+def _ranges(table: np.ndarray, low: np.ndarray, step: np.ndarray) -> None:
+    lowest, highest = table.min(axis=0).astype(float), table.max(axis=0).astype(float)
+    if (
+        not np.isfinite(np.asarray(low, float)).all()
+        or not np.isfinite(np.asarray(step, float)).all()
+    ):
+        raise Wrong("`low` or `step` holds nan or infinity")
+    reach = np.where(highest > lowest, highest - lowest, 1)
+    wrong = np.abs(low - lowest) > 1e-4 * reach
+    if wrong.any():
+        column = int(wrong.argmax())
+        raise Wrong(
+            f"column {column}: `low` is {float(low[column]):.4f}, the lowest value is {lowest[column]:.4f}"
+        )
+    wanted = (highest - lowest) / 255
+    wrong = (np.abs(step - wanted) > 1e-3 * wanted + 1e-7) & (highest > lowest)
+    if wrong.any():
+        column = int(wrong.argmax())
+        raise Wrong(
+            f"column {column}: `step` is {float(step[column]):.5g}. The column goes from {lowest[column]:.4f} "
+            f"to {highest[column]:.4f}, and 1/255 of that is {wanted[column]:.5g}"
+        )
+
+
+def _codes(table: np.ndarray, codes: np.ndarray) -> None:
+    lowest, highest = table.min(axis=0).astype(float), table.max(axis=0).astype(float)
+    varies = highest > lowest
+    exact = (table - lowest)[:, varies] / ((highest - lowest)[varies] / 255)
+    off = np.abs(codes[:, varies] - exact)
+    if (off <= 0.51).all():
         return
-    said = f"{vectors[worst]:.4f} comes back as {back[worst]:.4f}"
-    if (error > 100 * step + 1e-6)[:, step > 0].any() and codes[worst] <= 1:
-        raise Wrong(
-            f"{said}: the highest value became code {codes[worst]}. A byte holds 0 to 255, and "
-            "256 wraps around to 0"
-        )
-    if (error <= step * 1.02 + tolerance + 1e-6).all():
-        raise Wrong(
-            f"{said}, off by nearly a whole step: `astype` cuts the fraction off. Round first"
-        )
-    raise Wrong(f"{said}, though its dimension has steps of {step[worst[1]]:.4f}")
+    row, column = np.unravel_index(off.argmax(), off.shape)
+    said = f"a value {exact[row, column]:.2f} steps above `low` has the code {codes[:, varies][row, column]}"
+    if off.max() > 200 and exact[row, column] > 200:
+        raise Wrong(f"{said}: a byte holds 0 to 255, and more than that wraps around")
+    if (np.abs(codes[:, varies] - np.floor(exact)) <= 0.01 * 255).all() and off.max() <= 1.01:
+        raise Wrong(f"{said}: the fraction was cut off, not rounded")
+    raise Wrong(said)
+
+
+def _within_half_a_step(table: np.ndarray, back: object) -> None:
+    if back is None:
+        raise Wrong("`restore` returns nothing: is there a `return`?")
+    back = np.asarray(back, dtype=float)
+    if back.shape != table.shape:
+        raise Wrong(f"restored values have the shape they had, {table.shape}, not {back.shape}")
+    step = (table.max(axis=0).astype(float) - table.min(axis=0)) / 255
+    error = np.abs(back - table)
+    if (error <= step / 2 * 1.01 + 1e-6).all():
+        return
+    worst = np.unravel_index((error / np.where(step == 0, 1, step)).argmax(), error.shape)
+    raise Wrong(
+        f"{table[worst]:.4f} comes back as {back[worst]:.4f}, though its column has steps of "
+        f"{step[worst[1]]:.4f}"
+    )
 
 
 # ------------------------------------------------------------------------------------------- 4.3
 
 
-def _run(name: str, recall: float, ms: float, megabytes: float) -> dict:
+def _option(name: str, recall: float, ms: float, megabytes: float) -> dict:
     return {"name": name, "recall": recall, "ms": ms, "MB": megabytes}
 
 
 @register(
     "4.3",
-    "First keep the runs that meet both demands; then take the fastest of those.",
-    "`[run for run in runs if run['recall'] >= recall and run['MB'] <= megabytes]`",
-    "`min(..., key=lambda run: run['ms'], default=None)` is the fastest, or None of none.",
+    "First keep the options that meet both demands; then take the fastest of those. A loop that "
+    "remembers the best so far does it too.",
+    "`one['recall'] >= least and one['MB'] <= megabytes` is true for an option that fits.",
+    "`min(fitting, key=...)` finds the dict with the smallest `ms`; think of what it does with an empty list.",
+    "`min` takes `default=None` for an empty list, and `key=lambda one: one['ms']`.",
 )
 def choose(choose: Callable) -> str:
     """The fastest run that meets both demands, or None."""
-    runs = [
-        _run("exact", 1.0, 2.0, 17.0),
-        _run("cells", 0.97, 0.2, 17.5),
-        _run("small cells", 0.96, 0.25, 4.5),
-        _run("small cells, all", 0.99, 1.5, 4.5),
-        _run("graph", 0.98, 0.05, 19.0),
-        _run("graph, wide", 0.995, 0.1, 19.0),
-        _run("hasty", 0.7, 0.01, 4.5),
+    options = [
+        _option("exact", 1.0, 2.0, 17.0),
+        _option("cells", 0.97, 0.2, 17.5),
+        _option("small cells", 0.96, 0.25, 4.5),
+        _option("small cells, all", 0.99, 1.5, 4.5),
+        _option("graph", 0.98, 0.05, 19.0),
+        _option("graph, wide", 0.995, 0.1, 19.0),
+        _option("hasty", 0.7, 0.01, 4.5),
     ]
     cases = [
         (0.95, 100, "graph", "any memory"),
-        (0.98, 100, "graph", "a run that has exactly the recall asked for counts"),
+        (0.98, 100, "graph", "an option that has exactly the recall asked for counts"),
         (0.99, 100, "graph, wide", "any memory"),
         (0.95, 18, "cells", "the graphs need 19 MB"),
-        (0.95, 17.5, "cells", "a run that needs exactly the memory there is counts"),
+        (0.95, 17.5, "cells", "an option that needs exactly the memory there is counts"),
         (0.95, 5, "small cells", "only 5 MB"),
         (0.99, 5, "small cells, all", "only 5 MB"),
         (1.0, 100, "exact", "nothing may be missed"),
         (0.5, 100, "hasty", "half the neighbours are enough"),
+        (0, 100, "hasty", "any recall will do"),
     ]
-    for recall, megabytes, wanted, why in cases:
-        got = call(choose, runs, recall, megabytes)
-        asked = f"recall {recall}, {megabytes} MB ({why})"
-        if got is None:
-            raise Wrong(f"{asked}: None, but {wanted!r} meets both")
-        if got not in runs:
-            raise Wrong(f"{asked}: return one of the runs as it is, not {got!r}")
-        if got["recall"] < recall:
-            raise Wrong(f"{asked}: {got['name']!r} has a recall of {got['recall']} only")
-        if got["MB"] > megabytes:
-            raise Wrong(f"{asked}: {got['name']!r} needs {got['MB']} MB")
-        if got["name"] != wanted:
-            raise Wrong(f"{asked}: {got['name']!r} meets both, but {wanted!r} is faster")
-        if call(choose, runs[::-1], recall, megabytes) != got:
-            raise Wrong("the same runs in another order give another answer")
-    for runs_given, recall, megabytes in ((runs, 0.999, 5), (runs, 0.9, 1), ([], 0.5, 100)):
+    for least, megabytes, wanted, why in cases:
+        for given in (options, options[::-1]):
+            got = call(choose, given, least, megabytes)
+            asked = f"recall {least}, {megabytes} MB ({why})"
+            if got is None:
+                raise Wrong(f"{asked}: None, but {wanted!r} meets both")
+            _one_of(got, options, asked)
+            if got["recall"] < least:
+                raise Wrong(f"{asked}: {got['name']!r} has a recall of {got['recall']} only")
+            if got["MB"] > megabytes:
+                raise Wrong(f"{asked}: {got['name']!r} needs {got['MB']} MB")
+            if got["name"] != wanted:
+                raise Wrong(f"{asked}: {got['name']!r} meets both, but {wanted!r} is faster")
+    twins = [_option("left", 0.9, 0.5, 3), _option("right", 0.9, 0.5, 3)]
+    slow = [_option("slow", 0.9, 123_456.0, 3e6)]
+    try:
+        _one_of(call(choose, twins, 0.9, 3), twins, "two options are equally fast")
+        if call(choose, slow, 0.9, 1e9) is None:
+            raise Wrong("an option that takes two minutes and terabytes is refused, though it fits")
+    except TypeError as error:
+        raise Wrong(f"two options that are equally fast end in `TypeError: {error}`") from None
+    for given, least, megabytes in ((options, 0.999, 5), (options, 0.9, 1), ([], 0.5, 100)):
         try:
-            got = call(choose, runs_given, recall, megabytes)
+            got = call(choose, given, least, megabytes)
         except (ValueError, IndexError) as error:
-            raise Wrong(f"when no run meets both, return None; yours raises: {error}") from None
+            raise Wrong(f"when no option fits, return None; yours raises: {error}") from None
         if got is not None:
-            raise Wrong(f"no run meets recall {recall} within {megabytes} MB, yet you chose {got}")
+            raise Wrong(f"no option has recall {least} within {megabytes} MB, yet you return {got}")
     return "the fastest that is good enough, or nothing"
+
+
+def _one_of(got: object, options: list[dict], asked: str) -> None:
+    if not any(isinstance(got, dict) and got == option for option in options):
+        raise Wrong(f"{asked}: return one of the options as it is, not {got!r}")
 
 
 # ------------------------------------------------------------------------------------------- 4.4
 
 
 class _Forgetful:
-    """A real client whose `describe_index` leaves parameters out, as if they had been dropped."""
+    """A real client whose `describe_index` shows other parameters, as if some had been dropped."""
 
-    def __init__(self, client: MilvusClient, forgotten: tuple[str, ...]):
-        self._client, self._forgotten = client, forgotten
+    def __init__(self, client: MilvusClient, shown: dict):
+        self._client, self._shown = client, shown
 
     def __getattr__(self, name: str):
         return getattr(self._client, name)
 
     def describe_index(self, *args, **kwargs) -> dict:
         described = dict(self._client.describe_index(*args, **kwargs))
-        kept = {k: v for k, v in described.pop("params", {}).items() if k not in self._forgotten}
-        return {**described, "params": kept} if kept else described
+        described.pop("params", None)
+        return {**described, "params": dict(self._shown)} if self._shown else described
 
 
 @contextmanager
-def _rows() -> Iterator[MilvusClient]:
-    """A client with a collection "rows" of 300 rows, and no index yet."""
+def _rows(*names: str) -> Iterator[MilvusClient]:
+    """A client with collections of 300 rows, and no index yet; gone at the end."""
     client = connect("04_checks")
     try:
-        schema = client.create_schema()
-        schema.add_field("id", DataType.INT64, is_primary=True)
-        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
-        client.create_collection("rows", schema=schema)
-        vectors = np.random.default_rng(1).normal(size=(300, 8)).tolist()
-        client.insert("rows", [{"id": i, "vector": v} for i, v in enumerate(vectors)])
+        for name in names:
+            schema = client.create_schema()
+            schema.add_field("key", DataType.INT64, is_primary=True)
+            schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
+            client.create_collection(name, schema=schema)
+            vectors = np.random.default_rng(1).normal(size=(300, 8)).tolist()
+            client.insert(name, [{"key": i, "vector": v} for i, v in enumerate(vectors)])
         yield client
     finally:
+        for name in client.list_collections():
+            client.drop_collection(name)
         client.close()
 
 
 @register(
     "4.4",
-    "Print `client.describe_index(collection, 'vector')` after each form that you try: only what "
+    "Print `milvus.describe_index(collection, 'vector')` after each form that you try: only what "
     "is under `params` has reached the index.",
-    "What arrives is the dictionary *inside* the dictionary: `params={'params': params}`.",
-    "`client.describe_index(collection, 'vector').get('params', {})` is what arrived. Compare it "
-    "with what was asked, raise ValueError if they differ, else return it.",
+    "The chapter's own `create` is called with a dict inside a dict. Look at what `add_index` is given there.",
+    "`.get('params', {})` of what `describe_index` returns is what arrived. Compare it with what was asked: "
+    "`!=` compares whole dicts.",
+    "`index.add_index('vector', index_type=kind, metric_type='COSINE', params={'params': params})`, and then "
+    "`milvus.create_index(collection, index)`.",
     seconds=60,
 )
 def create_index(create_index: Callable) -> str:
     """Parameters reach the index, and the function looks whether they did."""
-    for kind, params in (
-        ("HNSW", {"M": 8, "efConstruction": 40}),
-        ("IVF_FLAT", {"nlist": 4}),
-        ("FLAT", {}),
+    for collection, kind, params in (
+        ("rows", "HNSW", {"M": 8, "efConstruction": 40}),
+        ("other_rows", "IVF_FLAT", {"nlist": 7}),
+        ("letters", "FLAT", {}),
     ):
-        with _rows() as client:
-            try:
-                got = _call_on(client, create_index, kind, params)
-            except MilvusException as error:
-                raise Wrong(f"{kind}: Milvus refuses: {error.message}") from error
-            if not client.list_indexes("rows"):
-                raise Wrong(f"{kind}: there is no index afterwards")
-            described = client.describe_index("rows", "vector")
-            arrived = described.get("params", {})
-            if described["index_type"] != kind:
-                raise Wrong(f"a {kind} was asked for, there is a {described['index_type']}")
-            if described["metric_type"] != "COSINE":
-                raise Wrong(f"{kind}: the metric is {described['metric_type']}, not COSINE")
-            if lost := sorted(set(params) - set(arrived)):
-                raise Wrong(
-                    f"{kind}: {' and '.join(lost)} never reached the index. `describe_index` says "
-                    f"{dict(described)}"
-                )
-            if arrived != params:
-                raise Wrong(f"{kind}: {params} was asked for, the index has {arrived}")
-            if got != arrived:
-                raise Wrong(f"{kind}: return what the index has, {arrived}, not {got!r}")
+        with _rows("rows", "other_rows", "letters") as client:
+            _arrives(client, create_index, collection, kind, params)
     params = {"M": 8, "efConstruction": 40}
-    for forgotten in (("M", "efConstruction"), ("efConstruction",)):
-        with _rows() as client:
+    for shown, said in (
+        ({}, "shows no parameters, though M and efConstruction were asked for"),
+        ({"M": 8}, "does not show efConstruction"),
+        ({"M": 16, "efConstruction": 40}, "shows M=16, where 8 was asked for"),
+        ({"M": 8, "nlist": 128}, "shows nlist in place of efConstruction"),
+    ):
+        with _rows("rows") as client:
             try:
-                got = create_index(_Forgetful(client, forgotten), "rows", "HNSW", dict(params))
+                got = create_index(_Forgetful(client, shown), "rows", "HNSW", dict(params))
             except ValueError:
                 continue
             except Exception as error:
                 raise Wrong(
-                    f"when `describe_index` does not show {' and '.join(forgotten)}, raise "
-                    f"ValueError, not {type(error).__name__}: {error}"
+                    f"when `describe_index` {said}, raise ValueError, not "
+                    f"{type(error).__name__}: {error}"
                 ) from error
         raise Wrong(
-            f"`describe_index` does not show {' and '.join(forgotten)}, and you return {got!r} as if "
-            "all were well. Ask Milvus, and raise ValueError"
+            f"`describe_index` {said}, and you return {got!r} as if all were well. Ask Milvus, "
+            "and raise ValueError"
         )
     return "what was asked for is what was built, and the proof comes from Milvus"
 
 
-def _call_on(client: MilvusClient, create_index: Callable, kind: str, params: dict) -> object:
-    """The learner's function on the check's collection, with parameters of its own."""
+def _arrives(
+    client: MilvusClient, create_index: Callable, collection: str, kind: str, params: dict
+) -> None:
+    """The answer makes that index there, with these parameters, and returns what arrived."""
+    asked = f"{kind} with {params}"
+    given = dict(params)
     try:
-        return create_index(client, "rows", kind, dict(params))
-    except (ValueError, KeyError) as error:
-        described = client.describe_index("rows", "vector") if client.list_indexes("rows") else None
+        got = create_index(client, collection, kind, given)
+    except MilvusException as error:
+        raise Wrong(f"{asked}: Milvus refuses: {error.message}") from error
+    except (ValueError, KeyError, AssertionError) as error:
+        described = _described(client, collection)
         if described is None or described.get("params", {}) == params:
             raise Wrong(
-                f"{kind} with {params}: raises {type(error).__name__}({error}), though nothing is "
-                "amiss"
+                f"{asked}: raises {type(error).__name__}({error}), though nothing is amiss"
             ) from error
         raise Wrong(
-            f"{kind}: you noticed that {params} did not arrive; now make it arrive. "
-            f"`describe_index` says {dict(described)}"
+            f"{asked}: you noticed that they did not arrive; now make them arrive. `describe_index` "
+            f"says {described}"
         ) from error
+    described = _described(client, collection)
+    if described is None:
+        elsewhere = [name for name in client.list_collections() if client.list_indexes(name)]
+        if elsewhere:
+            raise Wrong(f"the index was asked for in {collection!r} and is in {elsewhere[0]!r}")
+        raise Wrong(f"{asked}: there is no index afterwards")
+    if given != params:
+        raise Wrong("`create_index` changes the `params` that it was given: make a new dict")
+    if described["index_type"] != kind:
+        raise Wrong(f"the index asked for is {kind}, there is {described['index_type']}")
+    if described["metric_type"] != "COSINE":
+        raise Wrong(f"{asked}: the metric is {described['metric_type']}, not COSINE")
+    arrived = described.get("params", {})
+    if lost := sorted(set(params) - set(arrived)):
+        raise Wrong(
+            f"{asked}: {' and '.join(lost)} never reached the index. `describe_index` says {described}"
+        )
+    if arrived != params:
+        raise Wrong(f"{asked}: the index has {arrived}")
+    if got != arrived:
+        raise Wrong(f"{asked}: return what the index has, {arrived}, not {got!r}")
+
+
+def _described(client: MilvusClient, collection: str) -> dict | None:
+    """What Milvus says of the index, or None without one."""
+    if not client.list_indexes(collection):
+        return None
+    return dict(client.describe_index(collection, client.list_indexes(collection)[0]))

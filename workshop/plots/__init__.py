@@ -26,6 +26,7 @@ from workshop.plots.base import (
     style,
 )
 from workshop.plots.collections import life_of_a_row, photo_hits
+from workshop.plots.indexes import hnsw_layers, islands, ivf_cells, recall_and_speed
 
 __all__ = [
     "COLOURS",
@@ -36,8 +37,12 @@ __all__ = [
     "done",
     "gallery",
     "hits",
+    "hnsw_layers",
+    "islands",
+    "ivf_cells",
     "life_of_a_row",
     "photo_hits",
+    "recall_and_speed",
     "scatter_2d",
     "show",
     "style",
