@@ -9,13 +9,18 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ARTIFACTS = Path(__file__).resolve().parent.parent / "artifacts"
-# A browser that asks the network for updates waits for answers that do not come offline.
+# A browser that asks the network for updates waits for answers that do not come offline. Ours knows no
+# other machine than this one.
 QUIET = [
+    "--no-proxy-server",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -48,8 +53,10 @@ def executable() -> str:
 def chromium() -> Iterator[Browser]:
     """A headless Chromium."""
     path = executable()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+    with sync_playwright() as playwright, TemporaryDirectory() as home:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=QUIET, env={**os.environ, "HOME": home}
+        )
         try:
             yield browser
         finally:
@@ -72,12 +79,23 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page of 1280 × 800; an uncaught error in its scripts fails the test."""
+    """A page of 1280 × 800.
+
+    An uncaught error in its scripts fails the test, and so does asking another machine for anything.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
+    asked: list[str] = []
+    context.on("requestfinished", lambda request: asked.append(request.url))
+    # what the page's own policy stops never leaves the browser
+    context.on("requestfailed", lambda r: r.failure == "csp" or asked.append(r.url))
     yield opened
     context.close()
     assert not errors, f"errors in the page's scripts: {errors}"
+    outside = [
+        url for url in asked if urlsplit(url).hostname not in (None, "127.0.0.1", "localhost")
+    ]
+    assert not outside, f"asked of other machines: {outside}"
