@@ -412,6 +412,8 @@ def test_the_truth_of_all_rows_is_not_that_of_the_first(tmp_path, vectors):
         (("[1, 20]", "[0]"), "batch_sizes.0: .*greater than 0"),
         (("[1, 20]", "[1, 1]"), "batch_sizes: each only once"),
         (('"faiss"', '"fais"'), "'fais' is no engine. Known are faiss, lite, server"),
+        (('"faiss"', '"me:Sec"'), "'…' is no engine. Known are faiss, lite, server"),
+        (('"faiss"', '"http://me:Sec@lab:1"'), "The engine http://…@lab:1 holds a login"),
         (("repeats = 2", "repeats = "), "is not TOML"),
         (("nlist = 20", "nlst = 20"), "IVF_FLAT has no build parameter 'nlst'; it has: nlist"),
         (("build = { nlist = 20 }", ""), "IVF_FLAT needs the build parameter 'nlist'"),

@@ -16,7 +16,7 @@ import psutil
 
 from workshop.bench.config import Metric
 from workshop.bench.data import normalised
-from workshop.errors import WorkshopError
+from workshop.errors import WorkshopError, without_login
 from workshop.paths import home
 
 BATCH = 2_000  # rows of an insert
@@ -72,8 +72,13 @@ def address(engine: str) -> str | None:
     uri = os.environ.get("MILVUS_URI", "").strip() if engine == "server" else engine
     if not uri.startswith(("http://", "https://")):
         raise WorkshopError(
-            f"{uri!r} is no engine. Known are faiss, lite, server (the one at MILVUS_URI) and the "
+            f"{without_login(uri)!r} is no engine. Known are faiss, lite, server (the one at MILVUS_URI) and the "
             "address of a server, such as http://127.0.0.1:19530."
+        )
+    if engine != "server" and "@" in uri:  # the report shows it
+        raise WorkshopError(
+            f"The engine {without_login(uri)} holds a login. Leave it out there, and put it into "
+            'MILVUS_TOKEN as "user:password".'
         )
     return uri
 
