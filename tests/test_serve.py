@@ -830,6 +830,28 @@ def test_an_interrupt_stops_the_cell_and_not_the_service(any_kernel):
     assert any_kernel.run("service.stop(); print(threads())") == "[]\n"
 
 
+def test_what_a_service_prints_and_its_traceback_reach_the_cell_that_called_it(any_kernel):
+    any_kernel.run("""
+        app = make_app("failing")
+        @app.get("/broken")
+        def broken():
+            print("so far")
+            return 1 / 0
+        service = launch(app)
+    """)
+    client = any_kernel.client
+    cell = client.execute("httpx.get(service.url + '/broken').status_code")
+    shown = ""
+    while "ZeroDivisionError" not in shown:  # the log may come after the end of the cell
+        message = client.get_iopub_msg(timeout=30)
+        if message["msg_type"] == "stream" and message["parent_header"]["msg_id"] == cell:
+            shown += message["content"]["text"]
+    assert "so far" in shown
+    assert "return 1 / 0" in shown
+    assert "site-packages" not in shown
+    any_kernel.run("service.stop()")
+
+
 def test_running_the_cell_again_replaces_the_service_in_a_kernel(any_kernel):
     cell = "service = launch(make_app()); print(len(threads()))"
     assert any_kernel.run(cell) == "1\n"

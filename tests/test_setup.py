@@ -80,6 +80,13 @@ def git(folder: Path, *args: str) -> str:
     )
 
 
+def copy_set_up(root: Path) -> None:
+    """All that the set-up imports, in a folder of its own."""
+    for file in ("tools/course.py", "workshop/__init__.py", "workshop/environment.py"):
+        (root / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, root / file)
+
+
 class Tiny:
     """A course of one package, with the real tools/course.py."""
 
@@ -88,11 +95,8 @@ class Tiny:
         self.wheels = folder / "wheels"
         for made in (self.root / "tools", self.wheels):
             made.mkdir(parents=True)
-        shutil.copy(course.__file__, self.root / "tools")
+        copy_set_up(self.root)
         shutil.copy(offline.__file__, self.root / "tools")
-        (self.root / "workshop").mkdir()
-        for module in ("__init__.py", "environment.py"):
-            shutil.copy(ROOT / "workshop" / module, self.root / "workshop")
         (self.root / "backend.py").write_text(BACKEND)
         (self.root / "pyproject.toml").write_text(PYPROJECT)
         self.lock("requirements.txt", "1.0")
@@ -229,16 +233,17 @@ def test_a_package_with_another_checksum_is_refused(tmp_path):
 
 @pytest.mark.parametrize("version", ["3.6.15", "3.8.18", "3.10.13"])
 def test_an_old_python_gets_a_sentence(version, tmp_path):
-    python = Path.home() / ".pyenv" / "versions" / version / "bin" / "python"
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    python = pyenv / "versions" / version / "bin" / "python"
     if not python.exists():
-        pytest.skip(f"no Python {version} under ~/.pyenv; the next test simulates it")
-    (tmp_path / "tools").mkdir()
-    shutil.copy(course.__file__, tmp_path / "tools")
+        pytest.skip(f"no Python {version} under {pyenv}; the next test simulates it")
+    copy_set_up(tmp_path)
     for lock in ("requirements.txt", "pyproject.toml"):
         (tmp_path / lock).touch()
     done = subprocess.run(
         [python, "tools/course.py", "lab"],
         cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -3,11 +3,13 @@
 import ast
 import json
 import os
+import socket
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tools.offline import Proxy
@@ -115,6 +117,33 @@ def test_the_encoders_ask_nobody_and_write_nothing_in_the_home_folder(tmp_path):
     assert list(home.iterdir()) == []
 
 
+def test_a_service_of_its_own_asks_nobody_and_writes_nothing_in_the_home_folder(tmp_path):
+    home = tmp_path / "HOME"
+    home.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "app_snippets.reverse_image_search:app"]
+    with Proxy() as proxy:
+        env = {k: v for k, v in proxy.environment().items() if not k.startswith(("XDG_", "ORT_"))}
+        env |= {"HOME": str(home), "WORKSHOP_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen([*command, f"--port={port}"], env=env, cwd=tmp_path) as service:
+            try:
+                client = httpx.Client(transport=httpx.HTTPTransport(retries=12), trust_env=False)
+                found = client.post(f"http://127.0.0.1:{port}/search", json={"text": "a tiger"})
+                assert (found.status_code, found.json()["hits"]) == (200, [])
+            finally:
+                service.terminate()
+        assert proxy.asked == []
+    assert list(home.iterdir()) == []
+
+
+def test_a_proxy_that_a_cell_names_later_is_not_asked_either(tmp_path):
+    later = "import os; import workshop; os.environ['http_proxy'] = os.environ.pop('LATER')\n"
+    with Proxy() as proxy:
+        run(later + textwrap.dedent(CLIENTS), tmp_path, without_proxies() | {"LATER": proxy.url})
+        assert proxy.asked == []
+
+
 def imported(path: Path) -> list[str]:
     """The packages that a file imports at its top level, in order."""
     names = []
@@ -126,7 +155,7 @@ def imported(path: Path) -> list[str]:
     return names
 
 
-FIRST = [*(ROOT / "solutions" / "src").glob("*.py"), ROOT / "tools" / "export_models.py"]
+FIRST = [*(ROOT / "solutions" / "src").glob("*.py"), *(ROOT / "tools").glob("*.py")]
 
 
 @pytest.mark.parametrize("path", FIRST, ids=lambda path: path.name)

@@ -24,6 +24,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
+import workshop  # isort: skip  # noqa: F401  (first: it sets what pymilvus reads when it is imported)
+
 import numpy as np
 from pymilvus import DataType
 

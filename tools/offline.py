@@ -122,6 +122,9 @@ def watch(command: list[str]) -> int:
     """Run the command; its status, or 1 if it went well but asked a proxy or wrote in the home."""
     with Proxy() as proxy, tempfile.TemporaryDirectory(prefix="home-") as home:
         env = {k: v for k, v in proxy.environment().items() if not k.startswith("XDG_")}
+        # pip asks rustc for its version, which rustup answers from the home folder
+        for name, folder in {"RUSTUP_HOME": ".rustup", "PYENV_ROOT": ".pyenv"}.items():
+            env.setdefault(name, str(Path.home() / folder))
         env |= {"HOME": home, "USERPROFILE": home}
         with subprocess.Popen(command, env=env) as process:
             signal.signal(signal.SIGTERM, lambda *_: process.terminate())

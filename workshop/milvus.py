@@ -33,6 +33,7 @@ from pymilvus.client.connection_manager import ConnectionManager
 from pymilvus.exceptions import MilvusException
 from tqdm import tqdm
 
+from workshop.environment import prepare
 from workshop.errors import WorkshopError, without_login
 from workshop.paths import home
 
@@ -69,6 +70,7 @@ def connect(name: str, *, fresh: bool = True) -> MilvusClient:
             f"connect() got the name {name!r}. Give the chapter's name in letters a–z, digits "
             'and "_", 64 at most, such as connect("03_milvus").'
         )
+    prepare()  # a cell may have named a proxy since
     uri = os.environ.get("MILVUS_URI", "").strip()
     try:
         if not uri:

@@ -32,10 +32,8 @@ from urllib.parse import quote
 import uvicorn
 from uvicorn.importer import ImportFromStringError, import_from_string
 
-from workshop.environment import drop_unusable_proxies
+from workshop.environment import drop_unusable_proxies, prepare
 from workshop.errors import WorkshopError
-
-drop_unusable_proxies()  # or httpx, with which the cells call services, raises
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -84,6 +82,8 @@ def launch(
     if not (_is_number(timeout) and timeout > 0):
         raise _unfit("launch", "timeout", timeout, "a number of seconds above 0")
     port = _port(port)
+    prepare()  # a cell may have named a proxy since
+    drop_unusable_proxies()  # or httpx, with which cells call services, raises
     app = _load(app)
     if name is None:
         name = str(getattr(app, "title", None) or getattr(app, "__name__", type(app).__name__))
