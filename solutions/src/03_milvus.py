@@ -620,6 +620,7 @@ few = [
 ]
 
 
+# %%
 def order_by(measure):
     """The hits for (2, 0) among the three rows by a measure, best first."""
     client.drop_collection("few")
