@@ -127,7 +127,7 @@ def test_jupyterlab_opens_on_chapter_00_and_it_runs_from_top_to_bottom(lab: str,
         if "doctor()" in cell.source:
             expect(shown).to_contain_text("All is well")
             screenshot(page, "lab-00-2-doctor")
-        if "words =" in cell.source:
+        if "question =" in cell.source:
             expect(shown.locator("img")).to_be_visible()
             screenshot(page, "lab-00-3-search")
         if cell.source.startswith("check("):

@@ -3,6 +3,7 @@
 import io
 import warnings
 
+import httpx
 import matplotlib.pyplot as plt
 import nbclient
 import nbformat
@@ -310,3 +311,27 @@ def test_recall_and_speed_has_a_line_an_index_and_a_band_on_what_none_beats():
     assert lines["IVF"] == [[0.7, 10_000], [0.9, 5_000]]
     assert [x for x, _ in lines["Pareto front"]] == [0.7, 0.95, 1.0]
     assert "4 measurements" in picture.alt and "IVF from recall 0.70" in picture.alt
+
+
+def test_service_hits_fetch_the_pictures_of_the_hits(some):
+    def serve(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(
+            200, content=some[int(request.url.path.split("/")[2])].path.read_bytes()
+        )
+
+    found = [{"id": n, "score": 0.5, "payload": {"name": some[n].name}} for n in (3, 1)]
+    answer = httpx.Response(200, json={"hits": found}, request=httpx.Request("POST", "http://x/"))
+    with httpx.Client(base_url="http://x", transport=httpx.MockTransport(serve)) as client:
+        picture = plots.service_hits("ducks", answer, client)
+        assert f"{some[3].name} (0.50), {some[1].name} (0.50)" in picture.alt
+        png(picture)
+        answer.status_code = 404
+        with pytest.raises(httpx.HTTPStatusError):
+            plots.service_hits("ducks", answer, client)
+
+
+def test_who_has_the_thread_says_what_was_measured():
+    picture = plots.who_has_the_thread(plain=(0, 2, 2.1), awaiting=(3, 3.01, 3.005))
+    assert "waited 2,000 ms" in picture.alt and "after 2,100 ms" in picture.alt
+    assert "waited 10 ms" in picture.alt and "after 5 ms" in picture.alt
+    png(picture)

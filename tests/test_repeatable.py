@@ -20,7 +20,7 @@ from workshop.paths import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
 import build_notebooks as builder
-from chapters import SOLUTION, Chapter, sources, tags
+from chapters import SOLUTION, Chapter, sources, stub, tags
 
 GARBAGE = [  # the first line of a learner's worst day; exercises take them in turn
     "None",
@@ -62,7 +62,7 @@ class Run:
             return source
         names = sorted(self.chapter.names_checked(position) - {"check"})
         kind = GARBAGE[int(self.own[position].split(".")[1]) % len(GARBAGE)]
-        return "\n".join(f"{name} = {kind}" for name in names)
+        return "\n".join([stub(source, set(names)), *(f"{name} = {kind}" for name in names)])
 
     def cells(self, first: int, end: int) -> None:
         """Run these cells in a new kernel, each twice."""

@@ -1,4 +1,4 @@
-"""Planted wrong answers of chapter 09: each must be caught, and named by its mistake."""
+"""What people answer in chapter 09."""
 
 import asyncio
 import socket
@@ -10,6 +10,57 @@ from fastapi import FastAPI, HTTPException
 from fastapi.responses import JSONResponse
 
 # --- 9.1
+
+
+def step_by_step(api, accepted):
+    place = accepted.headers["location"]
+    job = api.get(place).raise_for_status().json()
+    while job["finished_at"] is None:
+        time.sleep(0.1)
+        job = api.get(place).raise_for_status().json()
+    if job["state"] != "done":
+        raise RuntimeError(job["state"])
+    return job
+
+
+def with_pauses_first(api, accepted):
+    while True:
+        time.sleep(0.1)
+        answer = api.get(accepted.headers["Location"])
+        if answer.status_code != 200:
+            raise RuntimeError(f"status {answer.status_code}")
+        job = answer.json()
+        if job["finished_at"]:
+            if job["state"] in ("failed", "interrupted"):
+                raise RuntimeError("no good end")
+            return job
+
+
+def with_recursion(api, accepted):
+    answer = api.get(accepted.headers["location"])
+    answer.raise_for_status()
+    job = answer.json()
+    if not job["finished_at"]:
+        time.sleep(0.1)
+        return with_recursion(api, accepted)
+    if job["state"] != "done":
+        raise RuntimeError
+    return job
+
+
+def only_the_state(api, accepted):
+    return step_by_step(api, accepted)["state"]
+
+
+def a_value_error(api, accepted):
+    try:
+        return step_by_step(api, accepted)
+    except RuntimeError as error:
+        raise ValueError("not done") from error
+
+
+def printed(api, accepted):
+    print(step_by_step(api, accepted))
 
 
 def the_first_answer(api, accepted):
@@ -73,6 +124,88 @@ def patient_with_a_404(api, accepted):
 
 
 # --- 9.2
+
+
+class InAThread(threading.Thread):
+    def __init__(self, app):
+        super().__init__(daemon=True, name="served")
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+        self.start()
+
+    def run(self):
+        with asyncio.Runner() as runner:
+            runner.run(self.server.serve([self.listening]))
+
+    def stop(self):
+        self.server.should_exit = True
+        self.join()
+
+
+def with_a_class(app):
+    thread = InAThread(app)
+    return f"http://127.0.0.1:{thread.listening.getsockname()[1]}", thread.stop
+
+
+def with_server_run(app):
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+
+    def stop():
+        server.should_exit = True
+        while thread.is_alive():
+            thread.join(0.1)
+
+    return f"http://127.0.0.1:{sock.getsockname()[1]}", stop
+
+
+def turned_around(app):
+    return in_a_thread(app)[::-1]
+
+
+def without_a_lifespan(app):
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+
+    def stop():
+        server.should_exit = True
+        thread.join()
+
+    return f"http://127.0.0.1:{sock.getsockname()[1]}", stop
+
+
+def waits_by_the_clock(app):
+    url, stop = in_a_thread(app, wait=False)
+
+    def stop_and_wait():
+        stop()
+        time.sleep(0.2)
+
+    return url, stop_and_wait
+
+
+def one_port_for_all(app):
+    return in_a_thread(app, port=8765)
+
+
+_last = {}
+
+
+def the_last_server_only(app):
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = _last["server"] = server_for(app)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+
+    def stop():
+        _last["server"].should_exit = True
+        thread.join(2)
+
+    return f"http://127.0.0.1:{sock.getsockname()[1]}", stop
 
 
 def server_for(app):
@@ -153,6 +286,94 @@ def shelf(read):
         return app
 
     return shelf_app
+
+
+def looked_up(items):
+    app = FastAPI()
+
+    @app.get("/items/{number}")
+    async def read(number: int):
+        try:
+            name = items[number]
+        except KeyError:
+            raise HTTPException(status_code=404, detail=f"no {number} here") from None
+        return {"name": name}
+
+    return app
+
+
+def as_a_response(items):
+    app = FastAPI()
+
+    @app.get("/items/{number}")
+    def read(number: int):
+        if number in items:
+            return {"name": items[number]}
+        return JSONResponse({"detail": f"no item {number}"}, 404)
+
+    return app
+
+
+def in_the_404(items):
+    app = FastAPI()
+
+    @app.get("/items/{number}", responses={404: {}})
+    def read(number: int) -> dict[str, str]:
+        if number not in list(items):
+            raise HTTPException(404, {"number": number})
+        return {"name": items[number]}
+
+    return app
+
+
+def in_a_header(items):
+    app = FastAPI()
+
+    @app.get("/items/{number}")
+    def read(number: int):
+        if number not in items:
+            raise HTTPException(404, f"no item {number}")
+        try:
+            return {"name": items[number]}
+        except Exception as error:
+            raise HTTPException(500, "sorry", headers={"X-Error": str(error)}) from error
+
+    return app
+
+
+def empty_is_missing(items):
+    app = FastAPI()
+
+    @app.get("/items/{number}")
+    def read(number: int):
+        name = items.get(number)
+        if not name:
+            raise HTTPException(404, f"no item {number}")
+        return {"name": name}
+
+    return app
+
+
+def zero_is_missing(items):
+    app = FastAPI()
+
+    @app.get("/items/{number}")
+    def read(number: int):
+        if not number or number not in items:
+            raise HTTPException(404, f"no item {number}")
+        return {"name": items[number]}
+
+    return app
+
+
+def slips(items):
+    app = FastAPI()
+
+    @app.get("/items/{number}")
+    def read(number: int):
+        return {"title": shelf[number]}
+
+    return app
 
 
 @shelf
@@ -245,6 +466,11 @@ def forgets_to_return(items):
     FastAPI().get("/items/{id}")(lambda id: items[id])
 
 
+RIGHT = {
+    "9.1": [step_by_step, with_pauses_first, with_recursion],
+    "9.2": [in_a_thread, with_a_class, with_server_run],
+    "9.3": [looked_up, as_a_response, in_the_404],
+}
 WRONG = {
     "9.1": [
         (the_first_answer, "while the job was queued"),
@@ -255,16 +481,25 @@ WRONG = {
         (only_done_ends, "again and again"),
         (status_unread, "answered 404, and that came back"),
         (patient_with_a_404, "was asked"),
+        (only_the_state, "the job is a dictionary"),
+        (a_value_error, "not a RuntimeError"),
+        (printed, "returns nothing"),
     ],
     "9.2": [
         (in_the_callers_loop, "a plain client gets no answer"),
         (only_the_address, "two things"),
+        (turned_around, "the address first"),
         (lambda app: ("http://127.0.0.1", lambda: None), "has no port"),
         (open_to_all, "other machines"),
         (outlives_the_kernel, "no daemon"),
-        (never_told_to_end, "still in use"),
-        (does_not_wait, "still in use"),
-        (all_end_together, "stopped the other"),
+        (without_a_lifespan, "lifespan did not run"),
+        (never_told_to_end, "had not ended"),
+        (does_not_wait, "had not ended"),
+        (waits_by_the_clock, "had not ended"),
+        (all_end_together, "stopped another"),
+        (the_last_server_only, "stopped another"),
+        (one_port_for_all, "in use"),
+        (lambda app: uvicorn.run(app, port=0), "your code raised"),
     ],
     "9.3": [
         (always_fine, "still gets a 200"),
@@ -272,9 +507,14 @@ WRONG = {
         (everything_is_404, "not a 422"),
         (disk_is_404, "as if the client were at fault"),
         (talkative, "tells a stranger"),
-        (nameless, "does not name the id"),
-        (unknown_is_500, "an unknown id gets a 500"),
+        (in_a_header, "tells a stranger"),
+        (empty_is_missing, "/items/40 gave 404"),
+        (zero_is_missing, "/items/0 gave 404"),
+        (nameless, "does not name the number"),
+        (unknown_is_500, "an unknown number gets a 500"),
+        (slips, "not subscriptable"),
         (no_detail, "has no `detail`"),
         (forgets_to_return, "returns nothing"),
+        (lambda items: {"name": "Tiger"}, "returns the app"),
     ],
 }

@@ -4,14 +4,14 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 
 import httpx
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
-from workshop.checks import Wrong, register
+from workshop.checks import Wrong, own_traceback, register
 from workshop.serve import launch
 
 # ------------------------------------------------------------------------------------------- 9.1
@@ -55,12 +55,13 @@ class _Scripted:
 
 @register(
     "9.1",
-    '`api.get(accepted.headers["location"])` asks once; the path is relative, and `api` knows the '
-    "rest of the address. Around it goes a loop with `time.sleep(0.1)`.",
-    "`raise_for_status()` before you look into the JSON: a problem has no `finished_at`, and a loop that "
+    "You need a loop. In each turn: ask, look whether the job has ended, and wait a little if it has not.",
+    '`api.get(accepted.headers["location"])` asks once. The path is relative, and `api` knows the rest of the '
+    "address. `time.sleep(0.1)` waits.",
+    "Call `raise_for_status()` before you look into the JSON: a problem has no `finished_at`, and a loop that "
     "waits for one never ends.",
-    "`finished_at` says that it ended, `state` says how: all but `done` raises `RuntimeError`. A "
-    "`done` job may still have `failed` items; they are in the job that you return.",
+    "`finished_at` says that the job has ended, and `state` says how: all but `done` raises `RuntimeError`. A "
+    "`done` job may still have `failed` items.",
 )
 def follow(follow: Callable) -> str:
     """Follow a job by asking again and again."""
@@ -82,12 +83,19 @@ def follow(follow: Callable) -> str:
         raise Wrong(f"a job that ended as `done` raised {error!r}")
     if not service.asked:
         raise Wrong("nobody asked for `Location`: the answer to the POST is not the job yet")
+    if job is None:
+        raise Wrong("the function returns nothing: is there a `return`?")
     if not isinstance(job, dict) or "state" not in job:
-        raise Wrong(f"the job is a dict as the service tells it, this is {type(job).__name__}")
-    if job["finished_at"] is None:
+        raise Wrong(f"the job is a dictionary as the service tells it, not {job!r:.60}")
+    if job.get("finished_at") is None:
         raise Wrong(
             f"it came back while the job was {job['state']}: `done` counts items, "
             "`finished_at` says that the job has ended"
+        )
+    if job.get("failed") != end["failed"] or len(service.asked) != 4:
+        raise Wrong(
+            f"the service was asked {len(service.asked)} times, and the fourth answer was the finished "
+            f"job; you returned {job!r:.80}"
         )
     pauses = [b - a for a, b in zip(service.asked, service.asked[1:], strict=False)]
     if min(pauses) < 0.05:
@@ -116,16 +124,26 @@ def follow(follow: Callable) -> str:
 # ------------------------------------------------------------------------------------------- 9.2
 
 
-def _greeter(word: str) -> FastAPI:
-    app = FastAPI()
-    app.get("/")(lambda: {"word": word})
-    return app
+class _Greeter:
+    """An app that answers with a word, and notes when its lifespan began and ended."""
+
+    def __init__(self, word: str) -> None:
+        self.began = self.ended = False
+        self.app = FastAPI(lifespan=self.lifespan)
+        self.app.get("/")(lambda: {"word": word})
+
+    @asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        self.began = True
+        yield
+        await asyncio.sleep(0.5)  # who does not wait for the thread is back before this is over
+        self.ended = True
 
 
 def _get(url: str) -> str | None:
     try:
         return httpx.get(url, timeout=3).json()["word"]
-    except (httpx.TransportError, ValueError, KeyError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
         return None
 
 
@@ -135,20 +153,31 @@ def _takes_connections(host: str, port: int) -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
-@contextmanager
-def _served(serve: Callable, app: FastAPI) -> Iterator[tuple[str, int, Callable]]:
-    answer = serve(app)
-    if not isinstance(answer, tuple | list) or len(answer) != 2 or not callable(answer[1]):
+def _address(answer: object) -> tuple[str, int, Callable]:
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
         raise Wrong("`serve` returns two things: the address, and a function that stops the server")
     url, stop = answer
-    if not isinstance(url, str) or not url.startswith("http://"):
-        raise Wrong(f"the address is a text such as http://127.0.0.1:8000, not {url!r}")
+    if callable(url) and isinstance(stop, str):
+        raise Wrong(
+            "`serve` returns the address first, and then the function that stops the server"
+        )
+    if not callable(stop):
+        raise Wrong(f"the second thing is a function that stops the server, not {stop!r:.60}")
+    if not isinstance(url, str) or not url.startswith("http://127.0.0.1"):
+        raise Wrong(f"the address is a text such as http://127.0.0.1:8000, not {url!r:.60}")
     try:
         port = httpx.URL(url).port
     except httpx.InvalidURL:
         port = None
     if not port:
-        raise Wrong(f"{url} has no port: the socket knows it, `sock.getsockname()`")
+        raise Wrong(f"{url} has no port: the socket knows it, `getsockname()`")
+    return url, port, stop
+
+
+@contextmanager
+def _served(serve: Callable, greeter: _Greeter) -> Iterator[tuple[str, int, Callable]]:
+    """The answer's address, port and `stop`, which is called once, also when the check fails."""
+    url, port, stop = _address(serve(greeter.app))
     stopped = False
 
     def stop_once() -> None:  # nobody said that stopping twice must work
@@ -165,60 +194,70 @@ def _served(serve: Callable, app: FastAPI) -> Iterator[tuple[str, int, Callable]
 
 @register(
     "9.2",
-    "The socket is opened as in `in_kernel_loop`. Opened here and not in the thread, a failure is "
-    "raised in your cell.",
-    "The thread's function is two lines: `with asyncio.Runner() as runner:` and, in it, "
-    "`runner.run(server.serve(sockets=[sock]))`.",
-    "To stop: `server.should_exit = True`, and then wait for the thread: `thread.join()`. Only then "
-    "has the server ended and let go of the port.",
-    seconds=40,
+    "Which three lines of `in_kernel_loop` do you need here too? What they did with a task, you do in a thread.",
+    "Open the socket in `serve` itself. The thread's function has two lines: `with asyncio.Runner() as "
+    "runner:` and, in it, a call of `runner.run`.",
+    "`runner.run(server.serve(sockets=[...]))` runs the server. `stop` sets `server.should_exit = True` and "
+    "then waits for the thread: `thread.join()`. Only then has the server let go of the port.",
+    seconds=60,
 )
 def serve(serve: Callable) -> str:
     """A server in a daemon thread with a loop of its own."""
     before = set(threading.enumerate())
 
     async def in_a_cell() -> None:  # where a loop is running, as in a kernel
-        with _served(serve, _greeter("one")) as (url, port, _):
+        one, two, three = _Greeter("one"), _Greeter("two"), _Greeter("three")
+        with ExitStack() as stack:
+            url, port, stop = stack.enter_context(_served(serve, one))
             if _get(url) != "one":
                 raise Wrong(
                     "a plain client gets no answer while the cell runs: the server must have a "
                     "thread, and in it a loop of its own"
                 )
-            new = [t for t in threading.enumerate() if t not in before]
+            if not one.began:
+                raise Wrong(
+                    "the app's lifespan did not run in this program: is it switched off, or does the "
+                    "server run in another process?"
+                )
             # uvicorn's own worker threads are called AnyIO
-            lasting = [t for t in new if not t.daemon and "AnyIO" not in t.name]
-            if lasting:
+            own = [t for t in threading.enumerate() if t not in before and "AnyIO" not in t.name]
+            if not all(thread.daemon for thread in own):
                 raise Wrong("the thread is no daemon: it would keep Python from ending")
             if _takes_connections("127.0.0.2", port):
                 raise Wrong("it listens to other machines too: open the socket on 127.0.0.1 only")
-            with _served(serve, _greeter("two")) as (other, other_port, stop):
-                if other_port == port or _get(other) != "two" or _get(url) != "one":
-                    raise Wrong("two apps at once get into each other's way: take a free port each")
-                stop()
-                _is_free(other_port)
-            if _get(url) != "one":
-                raise Wrong("stopping one server stopped the other")
+            others = [stack.enter_context(_served(serve, greeter))[0] for greeter in (two, three)]
+            if _get(url) != "one" or [_get(other) for other in others] != ["two", "three"]:
+                raise Wrong("apps served at once get into each other's way: take a free port each")
+            stop()
+            if [_get(other) for other in others] != ["two", "three"]:
+                raise Wrong("stopping one server stopped another, which was started later")
+            _has_ended(one, port, own)
 
     with asyncio.Runner() as runner:
         runner.run(in_a_cell())
     return "a thread, a loop, a socket: every client is served, and the port comes back"
 
 
-def _is_free(port: int) -> None:
+def _has_ended(greeter: _Greeter, port: int, threads: list[threading.Thread]) -> None:
+    early = "tell the server to end, then wait until its thread has"
+    if not greeter.ended:
+        raise Wrong(
+            "when `stop()` came back, the app's lifespan had not ended. Perhaps it was cut off, or "
+            f"nobody waited: {early}"
+        )
+    if left := [thread for thread in threads if thread.is_alive()]:
+        raise Wrong(f"when `stop()` came back, its thread {left[0].name!r} still ran: {early}")
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:
-        raise Wrong(
-            "`stop()` came back while the port was still in use: tell the server to end, then wait "
-            "until its thread has"
-        ) from None
+        raise Wrong(f"`stop()` came back while the port was still in use: {early}") from None
 
 
 # ------------------------------------------------------------------------------------------- 9.3
 
 
 class _Shelf(dict):
-    """Its third item is there, but reading it fails."""
+    """Its item 3 is there, but reading it fails."""
 
     def __getitem__(self, key: int) -> str:
         if key == 3:
@@ -226,10 +265,7 @@ class _Shelf(dict):
         return super().__getitem__(key)
 
     def get(self, key: int, default: object = None) -> object:
-        try:
-            return self[key]
-        except KeyError:
-            return default
+        return self[key] if key in self else default  # noqa: SIM401, which would not read it
 
 
 def _answers(app: FastAPI, *paths: str) -> list[httpx.Response]:
@@ -242,40 +278,78 @@ def _answers(app: FastAPI, *paths: str) -> list[httpx.Response]:
         return runner.run(ask())
 
 
+def _traceback(app: FastAPI, path: str) -> str:
+    """What the learner's own code says of a request that fails with a 500."""
+
+    async def ask() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            await client.get(path)
+
+    try:
+        with asyncio.Runner() as runner:
+            runner.run(ask())
+    except Exception as error:
+        return f"\n{own_traceback(error)}"
+    return ""
+
+
 @register(
     "9.3",
-    "With `id: int` FastAPI refuses what is no number, with a 422 that says so, before your code runs.",
-    "`raise HTTPException(404, ...)` where the id is not in the shelf: it ends the function, and its "
-    "text becomes `detail`.",
-    "No `except Exception` at all: FastAPI turns what nobody foresaw into a plain 500.",
+    "Three of the four answers need no `try`. Which error does FastAPI find by itself if the type of `number` is "
+    "`int`?",
+    "`raise HTTPException(404, ...)` ends the function where the number is not in the shelf, and its text becomes "
+    "`detail`. Ask with `in`: an empty name is a name.",
+    "Write no `except Exception` at all: FastAPI turns what nobody foresaw into a plain 500.",
 )
 def shelf_app(shelf_app: Callable) -> str:
     """Statuses that say what happened."""
-    app = shelf_app(_Shelf({1: "Tiger", 2: "Zebra", 3: "Owl"}))
+    app = shelf_app(_Shelf({1: "Tiger", 2: "Zebra", 3: "Owl", 40: "", 0: "Zero"}))
     if app is None:
         raise Wrong("`shelf_app` returns nothing: is there a `return app`?")
-    known, unknown, other, no_number, broken = _answers(
-        app, "/items/2", "/items/77", "/items/78", "/items/two", "/items/3"
+    if not isinstance(app, FastAPI):
+        raise Wrong(f"`shelf_app` returns the app, not {app!r:.60}")
+    paths = ("/items/2", "/items/40", "/items/0")
+    for path, answer in zip(paths, _answers(app, *paths), strict=True):
+        wanted = {"name": {"2": "Zebra", "40": "", "0": "Zero"}[path.rpartition("/")[2]]}
+        if answer.status_code != 200 or _json(answer) != wanted:
+            told = _traceback(app, path) if answer.status_code == 500 else ""
+            raise Wrong(
+                f"GET {path} gave {answer.status_code} {answer.text:.80}, not 200 and {wanted}{told}"
+            )
+    unknown, other, no_number, half, broken = _answers(
+        app, "/items/77", "/items/78", "/items/two", "/items/1.5", "/items/3"
     )
-    if known.status_code != 200 or known.json() != {"name": "Zebra"}:
-        raise Wrong(f"a known id gave {known.status_code} {known.text}")
-    for answer, what in [(unknown, "an unknown id"), (no_number, "`two`, which is no number,")]:
+    for answer, what in [(unknown, "an unknown number"), (no_number, "`two`, which is no number,")]:
         if answer.is_success:
             raise Wrong(f"{what} still gets a {answer.status_code}, and a client takes it for fine")
-    if no_number.status_code != 422:
-        raise Wrong(f"`two`, which is no number, gets a {no_number.status_code}, not a 422")
+    for answer, what in [(no_number, "`two`"), (half, "`1.5`")]:
+        if answer.status_code != 422:
+            raise Wrong(f"{what}, which is no whole number, gets a {answer.status_code}, not a 422")
     if unknown.status_code != 404:
-        raise Wrong(f"an unknown id gets a {unknown.status_code}, not a 404")
+        told = _traceback(app, "/items/77") if unknown.status_code == 500 else ""
+        raise Wrong(f"an unknown number gets a {unknown.status_code}, not a 404{told}")
     details = [_detail(unknown), _detail(other)]
     if "77" not in details[0] or "78" not in details[1]:
-        raise Wrong(f"the 404's `detail` does not name the id: {details[0]!r}")
+        raise Wrong(f"the 404's `detail` does not name the number: {details[0]!r}")
     if broken.status_code != 500:
         raise Wrong(
             f"a disk that fails gets a {broken.status_code}, as if the client were at fault"
         )
-    if "secret" in broken.text or "input/output" in broken.text:
-        raise Wrong("the 500 tells a stranger about the disk: its details belong in the log")
+    told = broken.text + str(broken.headers)
+    if "secret" in told or "input/output" in told or "OSError" in told:
+        place = "body" if told.startswith(broken.text) and "secret" in broken.text else "answer"
+        raise Wrong(
+            f"the {place} of the 500 tells a stranger about the disk: that belongs in the log"
+        )
     return "each failure has its own status, and none of them is 200"
+
+
+def _json(answer: httpx.Response) -> object:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
 
 
 def _detail(answer: httpx.Response) -> str:

@@ -25,8 +25,9 @@ from workshop.plots.base import (
     show,
     style,
 )
-from workshop.plots.collections import life_of_a_row, photo_hits
+from workshop.plots.collections import life_of_a_row, photo_hits, service_hits
 from workshop.plots.indexes import hnsw_layers, islands, ivf_cells, recall_and_speed
+from workshop.plots.loops import who_has_the_thread
 
 __all__ = [
     "COLOURS",
@@ -44,6 +45,8 @@ __all__ = [
     "photo_hits",
     "recall_and_speed",
     "scatter_2d",
+    "service_hits",
     "show",
     "style",
+    "who_has_the_thread",
 ]

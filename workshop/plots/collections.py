@@ -1,13 +1,16 @@
-"""The pictures of chapter 03: what a database found, and the life of a row."""
+"""What a database or a service found, and the life of a row."""
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import httpx
 import matplotlib.pyplot as plt
+from PIL import Image
 
 from workshop.datasets import Photo
 from workshop.errors import WorkshopError
-from workshop.plots.base import COLOURS, Picture, done, hits
+from workshop.plots.base import COLOURS, Picture, Pixels, done, hits
 
 
 def photo_hits(
@@ -26,6 +29,24 @@ def photo_hits(
     scores = [hit["distance"] for hit in found]
     names = [photo.name for photo in shown]
     return hits(query.open(), [photo.open() for photo in shown], scores, names, size=size)
+
+
+def service_hits(query: Pixels | str, answer: httpx.Response, client: httpx.Client) -> Picture:
+    """What a search service of the course answered; the pictures are fetched from the service.
+
+    query   the picture, or the words, that was searched for
+    answer  of `POST /search` or `POST /search/file`
+    client  of that service
+
+    Raises httpx.HTTPStatusError if an answer is not a success.
+    """
+    found = answer.raise_for_status().json()["hits"]
+    images = []
+    for hit in found:
+        media = client.get(f"/items/{hit['id']}/media").raise_for_status()
+        images.append(Image.open(io.BytesIO(media.content)))
+    names = [hit["payload"]["name"] for hit in found]
+    return hits(query, images, [hit["score"] for hit in found], names)
 
 
 def life_of_a_row() -> Picture:
