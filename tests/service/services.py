@@ -20,7 +20,7 @@ from PIL import Image
 from app_snippets import reverse_image_search
 from workshop import datasets, launch
 
-PATIENCE = 180  # seconds for a load of all samples on a busy machine
+PATIENCE = 600  # seconds, on a busy machine, where a passing test does not wait
 
 
 def png(colour: str = "teal", size: tuple[int, int] = (64, 48)) -> bytes:
@@ -110,8 +110,8 @@ def running(case: Case, home: Path, **settings: Any) -> Iterator[Running]:
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setitem(os.environ, "WORKSHOP_HOME", str(home))
         app = case.create_app(**settings)
-        launched = stack.enter_context(launch(app, name=str(home), timeout=60))
-        client = stack.enter_context(httpx.Client(base_url=launched.url, timeout=60))
+        launched = stack.enter_context(launch(app, name=str(home), timeout=PATIENCE))
+        client = stack.enter_context(httpx.Client(base_url=launched.url, timeout=PATIENCE))
         yield Running(case, client, launched.url, home / case.name)
 
 

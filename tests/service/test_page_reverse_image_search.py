@@ -5,7 +5,7 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
-from browser import screenshot
+from browser import PATIENCE, screenshot
 from playwright.sync_api import Page, expect
 from services import SERVICES, png, running
 from starlette.responses import HTMLResponse
@@ -69,7 +69,7 @@ def search(page: Page, words: str) -> None:
 def pictures_are_shown(page: Page) -> None:
     """Every picture in view has come and is no broken one."""
     # not wait_for_function: it evaluates a string in the page, which the page's policy forbids
-    end = time.monotonic() + 15
+    end = time.monotonic() + PATIENCE / 1000
     while not page.evaluate(
         """() => [...document.querySelectorAll('.card img')]
             .filter(i => i.getBoundingClientRect().top < innerHeight)
@@ -94,7 +94,7 @@ def test_an_empty_page_says_what_to_do_and_loads_the_samples(own, page):
     seen = float(bar.get_attribute("value"))
     expect(bar).not_to_have_js_property("value", seen)
     assert bar.get_attribute("max") == "430"
-    expect(page.locator("#job-text")).to_have_text("430 photos loaded", timeout=120_000)
+    expect(page.locator("#job-text")).to_have_text("430 photos loaded")
     expect(bar).to_be_hidden()
     expect(page.locator("#count")).to_have_text("430 photos")
     expect(page.get_by_role("heading", name="No photos yet")).to_be_hidden()
@@ -118,11 +118,12 @@ def test_a_page_loaded_again_in_the_middle_goes_on_telling(own, page):
 def test_without_websockets_the_page_asks_instead(own, browser):
     own.client.delete("items", params={"confirm": "true"})
     page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
     page.route_web_socket(re.compile("events"), lambda socket: socket.close())
     page.goto(own.url)
     page.get_by_role("button", name="Load the sample photos").click()
     expect(page.get_by_text(re.compile(r"Loading photos: [1-9]"))).to_be_visible()
-    expect(page.locator("#job-text")).to_have_text("430 photos loaded", timeout=120_000)
+    expect(page.locator("#job-text")).to_have_text("430 photos loaded")
     page.close()
 
 
