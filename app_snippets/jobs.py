@@ -207,6 +207,7 @@ class Jobs:
             self._unwritten.add(job.id)
             self._write_down()
             if job.finished_at:
+                self._lock.notify_all()
                 for loop, event in self._watchers.get(job.id, []):
                     with contextlib.suppress(RuntimeError):  # its loop is closed: nobody listens
                         loop.call_soon_threadsafe(event.set)
@@ -296,7 +297,7 @@ class Jobs:
                 reason = str(error)
             except (MilvusException, OSError) as error:
                 log.exception("loading stopped at %s", source.name)
-                reason, state = f"{why(error)}; loading stopped.", "interrupted"
+                reason, state = f"Loading stopped here. {why(error)}.", "interrupted"
             except Exception:
                 log.exception("loading %s", source.name)
                 reason = "Unexpected error, see the log."

@@ -22,7 +22,7 @@ RETRY_AFTER = {"Retry-After": "5"}  # seconds
 
 # A limit on the size of files is one more way to be out of space.
 _NO_SPACE = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
-_NO_SPACE += ["disk is full"]  # SQLite's
+_NO_SPACE += ["disk is full", "No usable temporary directory"]  # SQLite and tempfile
 
 log = logging.getLogger(__name__)
 
@@ -74,13 +74,13 @@ class ProblemError(HTTPException):
 
 
 def why(error: OSError | sqlite3.Error | MilvusException) -> str:
-    """What keeps the service from storing something, as the beginning of a sentence."""
+    """What keeps the service from storing something, and what to do: two sentences, the last open."""
     text = getattr(error, "message", "") or getattr(error, "strerror", "") or str(error)
     if any(word in text for word in _NO_SPACE):
-        return "The disk is full"
+        return "The disk is full. Free some space and try again"
     if isinstance(error, MilvusException):
-        return "Milvus does not answer"
-    return f"The service's folder cannot be used ({text})"
+        return "Milvus does not answer. Try again in a moment"
+    return f"The service's folder cannot be used ({text}). See that it is there and may be written"
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -105,6 +105,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        if isinstance(error.__cause__, OSError):  # the form parser had no room for an upload
+            return not_now(request, error.__cause__)
         if not isinstance(error, ProblemError):
             error = _as_problem(request, error)
         return error.response()
@@ -123,11 +125,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(OSError)
     def not_now(request: Request, error: MilvusException | sqlite3.Error | OSError) -> JSONResponse:
         log.error("%s: %s", type(error).__name__, error)
-        reason = why(error)
-        what = "Try again in a moment" if reason.startswith("Milvus") else "Nothing was changed"
-        if reason.startswith("The disk"):
-            what = "Free some space and try again"
-        return ProblemError(503, f"{reason}. {what}.", headers=RETRY_AFTER).response()
+        return ProblemError(503, f"{why(error)}.", headers=RETRY_AFTER).response()
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:

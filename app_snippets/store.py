@@ -31,8 +31,9 @@ from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
 from pymilvus.milvus_client.index import IndexParams
 
+from app_snippets.connection import Connection
 from app_snippets.problems import why
-from workshop import connect, wait_for_index
+from workshop import wait_for_index
 from workshop.errors import WorkshopError
 
 BATCH = 1_000
@@ -79,32 +80,33 @@ class Store:
         self._suffix, self._timeout = suffix, timeout
         self._lock = threading.Lock()
         self._own = next(iter(spaces))
-        self._client: MilvusClient = connect(name, fresh=False)
+        self._milvus = Connection(name)
         try:
-            place = self._find_place(folder)
-            self._media = folder / f"media{place}"
-            self._media.mkdir(parents=True, exist_ok=True)
-            owner = _identity(folder / "owner")
-            self._collections = {space: f"{space}_{owner}{place}" for space in spaces}
-            for space, dim in spaces.items():
-                self._create(self._collections[space], dim)
+            with self._milvus.writing() as client:
+                place = self._find_place(client, folder)
+                self._media = folder / f"media{place}"
+                self._media.mkdir(parents=True, exist_ok=True)
+                owner = _identity(folder / "owner")
+                self._collections = {space: f"{space}_{owner}{place}" for space in spaces}
+                for space, dim in spaces.items():
+                    _create(client, self._collections[space], dim)
             self._categories: dict[str, str] = {}  # of each whole item, oldest first
             self._half: set[str] = set()  # ids whose removal is not finished
             self._hidden: set[str] = set()  # ids that have rows and are not whole
             self._read()
         except OSError as error:
-            self._client.close()
-            raise WorkshopError(f"{folder} cannot be used: {why(error)}.") from error
+            self._milvus.close()
+            raise WorkshopError(f"{folder} cannot be used. {why(error)}.") from error
         except MilvusException as error:
-            self._client.close()
+            self._milvus.close()
             raise WorkshopError(
                 f"Milvus cannot do what the service {name!r} asks at its start: {why(error)}."
             ) from error
         except BaseException:
-            self._client.close()
+            self._milvus.close()
             raise
 
-    def _find_place(self, folder: Path) -> str:
+    def _find_place(self, client: MilvusClient, folder: Path) -> str:
         """What the names of this Milvus's collections and of its media folder end in.
 
         Several folders may share one Milvus server: an identity in the folder keeps them apart. And
@@ -113,7 +115,7 @@ class Store:
         that it is found in that Milvus again, and nowhere else.
         """
         own = f"{self._own}_{_identity(folder / 'owner')}"
-        known = self._client.list_collections(timeout=self._timeout)
+        known = client.list_collections(timeout=self._timeout)
         if places := [n.removeprefix(own) for n in known if n == own or n.startswith(f"{own}_")]:
             return min(places)
         first = folder / "media"
@@ -130,41 +132,14 @@ class Store:
             )
             return place
 
-    def _create(self, collection: str, dim: int) -> None:
-        index = self._client.prepare_index_params()
-        index.add_index("vector", index_type="FLAT", metric_type="COSINE")
-        if self._client.has_collection(collection, timeout=self._timeout):
-            self._make_exact(collection, index)
-            return
-        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
-        schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=32)
-        schema.add_field("category", DataType.VARCHAR, max_length=256)
-        schema.add_field("created_ns", DataType.INT64)
-        schema.add_field("payload", DataType.JSON)
-        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
-        self._client.create_collection(
-            collection, schema=schema, index_params=index, consistency_level=CONSISTENCY
-        )
-
-    def _make_exact(self, collection: str, index: IndexParams) -> None:
-        """An earlier version of this service built a graph."""
-        names = self._client.list_indexes(collection)
-        types = [self._client.describe_index(collection, name)["index_type"] for name in names]
-        if types == ["FLAT"]:
-            return
-        self._client.release_collection(collection)
-        for name in names:
-            self._client.drop_index(collection, name)
-        self._client.create_index(collection, index)
-        self._client.load_collection(collection)
-
     def _rows(self, space: str, *fields: str) -> Iterator[dict[str, Any]]:
-        rows = self._client.query_iterator(
-            self._collections[space], batch_size=BATCH, output_fields=["id", *fields]
-        )
-        while batch := rows.next():
-            yield from batch
-        rows.close()
+        with self._milvus.reading() as client:
+            rows = client.query_iterator(
+                self._collections[space], batch_size=BATCH, output_fields=["id", *fields]
+            )
+            while batch := rows.next():
+                yield from batch
+            rows.close()
 
     def _read(self) -> None:
         """Learn which items are whole; remove those that were being put in or taken out."""
@@ -196,7 +171,7 @@ class Store:
 
     def close(self) -> None:
         """Give the connection back."""
-        self._client.close()
+        self._milvus.close()
 
     def __contains__(self, item_id: str) -> bool:
         return item_id in self._categories
@@ -204,7 +179,8 @@ class Store:
     def count(self) -> int:
         """How many items there are. Milvus is asked too, so that it is known to be there."""
         collection = self._collections[self._own]
-        self._client.query(collection, output_fields=["count(*)"], timeout=self._timeout)
+        with self._milvus.reading() as client:
+            client.query(collection, output_fields=["count(*)"], timeout=self._timeout)
         return len(self._categories)
 
     def categories(self) -> dict[str, int]:
@@ -228,11 +204,15 @@ class Store:
     def _payloads(self, ids: list[str]) -> dict[str, dict[str, Any]]:
         if not ids:
             return {}
-        rows = self._client.get(
-            self._collections[self._own], ids, output_fields=["payload"], timeout=self._timeout
-        )
+        rows = self._get(ids, "payload")
         payloads = {row["id"]: row["payload"] for row in rows}
         return {i: payloads[i] for i in ids if i in payloads}
+
+    def _get(self, ids: list[str], field: str) -> list[dict[str, Any]]:
+        with self._milvus.reading() as client:
+            return client.get(
+                self._collections[self._own], ids, output_fields=[field], timeout=self._timeout
+            )
 
     def media(self, item_id: str) -> Path | None:
         """The item's file; its name is made of an id that we know, not of one we were told."""
@@ -248,12 +228,7 @@ class Store:
         """The item's vector in the first space, shape (dim,)."""
         if item_id not in self:
             return None
-        rows = self._client.get(
-            self._collections[self._own],
-            [item_id],
-            output_fields=["vector"],
-            timeout=self._timeout,
-        )
+        rows = self._get([item_id], "vector")
         return np.asarray(rows[0]["vector"], np.float32) if rows else None
 
     def search(
@@ -269,15 +244,16 @@ class Store:
         ask = limit + len(self._hidden) + 1 + (but is not None)
         while True:
             ask = min(ask, MAX_HITS)
-            (hits,) = self._client.search(
-                self._collections[space],
-                [vector.tolist()],
-                filter="" if category is None else f'category == "{category}"',
-                limit=ask,
-                output_fields=["payload"],
-                search_params={"metric_type": "COSINE"},
-                timeout=self._timeout,
-            )
+            with self._milvus.reading() as client:
+                (hits,) = client.search(
+                    self._collections[space],
+                    [vector.tolist()],
+                    filter="" if category is None else f'category == "{category}"',
+                    limit=ask,
+                    output_fields=["payload"],
+                    search_params={"metric_type": "COSINE"},
+                    timeout=self._timeout,
+                )
             found = [
                 Found(h["id"], round(h["distance"], SCORE_DIGITS), h["entity"]["payload"])
                 for h in hits
@@ -315,9 +291,10 @@ class Store:
                 self._finish_removals()
                 if item_id in self._hidden:
                     self._delete_rows([item_id])
-                for space, collection in self._collections.items():
-                    rows = [{**row, "vector": vectors[space].tolist()}]
-                    self._client.insert(collection, rows, timeout=self._timeout)
+                with self._milvus.writing() as client:
+                    for space, collection in self._collections.items():
+                        rows = [{**row, "vector": vectors[space].tolist()}]
+                        client.insert(collection, rows, timeout=self._timeout)
                 self._part(item_id).replace(self._path(item_id))
                 self._hidden.discard(item_id)
                 self._categories[item_id] = payload["category"]
@@ -377,18 +354,47 @@ class Store:
             self._half.discard(item_id)
 
     def _delete_rows(self, ids: list[str]) -> None:
-        for collection in self._collections.values():
-            for start in range(0, len(ids), BATCH):
-                self._client.delete(
-                    collection, ids=ids[start : start + BATCH], timeout=self._timeout
-                )
+        with self._milvus.writing() as client:
+            for collection in self._collections.values():
+                for start in range(0, len(ids), BATCH):
+                    client.delete(collection, ids=ids[start : start + BATCH], timeout=self._timeout)
 
     def settle(self) -> None:
         """Finish what could not be finished before, and make searches fast over what was added."""
         with self._lock:
             self._finish_removals()
-        for collection in self._collections.values():
-            wait_for_index(self._client, collection)
+        with self._milvus.writing() as client:
+            for collection in self._collections.values():
+                wait_for_index(client, collection)
+
+
+def _create(client: MilvusClient, collection: str, dim: int) -> None:
+    index = client.prepare_index_params()
+    index.add_index("vector", index_type="FLAT", metric_type="COSINE")
+    if client.has_collection(collection):
+        _make_exact(client, collection, index)
+        return
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=32)
+    schema.add_field("category", DataType.VARCHAR, max_length=256)
+    schema.add_field("created_ns", DataType.INT64)
+    schema.add_field("payload", DataType.JSON)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
+    client.create_collection(
+        collection, schema=schema, index_params=index, consistency_level=CONSISTENCY
+    )
+
+
+def _make_exact(client: MilvusClient, collection: str, index: IndexParams) -> None:
+    """An earlier version of this service built a graph."""
+    names = client.list_indexes(collection)
+    if [client.describe_index(collection, name)["index_type"] for name in names] == ["FLAT"]:
+        return
+    client.release_collection(collection)
+    for name in names:
+        client.drop_index(collection, name)
+    client.create_index(collection, index)
+    client.load_collection(collection)
 
 
 def _identity(path: Path) -> str:

@@ -20,11 +20,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pymilvus import DataType, MilvusClient
 
 from app_snippets import problems
+from app_snippets.connection import Connection
 from app_snippets.guard import Guard
 from app_snippets.jobs import Job, Jobs, Source, watch
 from app_snippets.problems import ProblemError, documented
 from app_snippets.service import PAGE_HEADERS, PAGES, Hosts, MiB, ServiceName, shown_name
-from workshop import ImageEncoder, connect
+from workshop import ImageEncoder
 from workshop.encoders import load_image
 from workshop.paths import home
 
@@ -62,7 +63,9 @@ class Photos:
 
     def __init__(self, name: str) -> None:
         self.encoder = ImageEncoder()
-        self.client = _collection(name, self.encoder.dim)
+        self.milvus = Connection(name)
+        with self.milvus.writing() as client:
+            _create(client, self.encoder.dim)
 
     def load(self, source: Source) -> None:
         """Put one photo in. Raises WorkshopError if it cannot be read."""
@@ -70,20 +73,22 @@ class Photos:
         vector = self.encoder.encode([load_image(content, name=source.name)])[0]
         # Named by its content: a photo that comes twice, or a load that is run again, changes nothing.
         row = {"id": sha256(content).hexdigest(), "name": source.name, "vector": vector.tolist()}
-        self.client.upsert("photos", [row])
+        with self.milvus.writing() as client:
+            client.upsert("photos", [row])
 
     def settle(self) -> None:
         """Make searches fast after a load."""
-        self.client.flush("photos")
+        with self.milvus.writing() as client:
+            client.flush("photos")
 
     def count(self) -> int:
         """Rows in Milvus."""
-        found = self.client.query("photos", filter="", output_fields=["count(*)"])
+        with self.milvus.reading() as client:
+            found = client.query("photos", filter="", output_fields=["count(*)"])
         return found[0]["count(*)"]
 
 
-def _collection(name: str, dim: int) -> MilvusClient:
-    client = connect(name, fresh=False)
+def _create(client: MilvusClient, dim: int) -> None:
     if not client.has_collection("photos"):
         schema = client.create_schema()
         schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=64)
@@ -94,7 +99,6 @@ def _collection(name: str, dim: int) -> MilvusClient:
         client.create_collection(
             "photos", schema=schema, index_params=index, consistency_level="Strong"
         )
-    return client
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -110,7 +114,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.photos, app.state.jobs = photos, jobs
         yield
         await run_in_threadpool(jobs.close)
-        photos.client.close()
+        photos.milvus.close()
 
     app = FastAPIOffline(
         title="Uploads",

@@ -5,6 +5,7 @@ it again.
 """
 
 import asyncio
+import logging
 import os
 import queue
 import sqlite3
@@ -22,6 +23,8 @@ from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workshop.paths import home
+
+log = logging.getLogger(__name__)
 
 
 class Settings(BaseSettings):
@@ -96,9 +99,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     def work_off(jobs: queue.SimpleQueue[str | None], note) -> None:
         while (job_id := jobs.get()) is not None:
-            note(job_id, "running")
-            slow()
-            note(job_id, "done")
+            try:
+                note(job_id, "running")
+                slow()
+                note(job_id, "done")
+            except sqlite3.Error:  # a full disk must not end the thread
+                log.exception("job %s is looked at again at the next start", job_id)
 
     def new_job(note) -> Job:
         job = Job(id=uuid4().hex, state="queued")

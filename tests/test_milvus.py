@@ -514,3 +514,40 @@ def test_a_reopened_file_needs_load_collection(home):
         ids(client)
     client.load_collection("words")
     assert ids(client) == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("part", "how"),
+    [
+        ("schema.json", "cut short"),
+        ("schema.json", "missing"),
+        ("manifest.json", "cut short"),
+        ("manifest.json", "missing"),
+        ("*.parquet", "cut short"),
+        ("*.parquet", "missing"),
+    ],
+)
+def test_a_damaged_file_is_named_and_nothing_in_it_is_changed(home, part, how):
+    client = connect("damaged")
+    client.create_collection("rows", dimension=4, consistency_level="Strong")
+    for start in (0, 500):
+        rows = [{"id": n, "vector": [n, 1.0, 2.0, 3.0]} for n in range(start, start + 500)]
+        client.insert("rows", rows)
+        wait_for_index(client, "rows")
+    client.close()
+    whole = connect("damaged", fresh=False)
+    assert whole.query("rows", output_fields=["count(*)"])[0]["count(*)"] == 1_000
+    whole.close()
+    path = home / "milvus" / "damaged.db"
+    broken = sorted(path.rglob(part))[0]
+    if how == "missing":
+        broken.unlink()
+    else:
+        broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
+    before = {p: p.read_bytes() for p in path.rglob("*") if p.is_file()}
+    with pytest.raises(WorkshopError) as error:
+        connect("damaged", fresh=False)
+    assert str(path) in str(error.value)
+    assert f"{broken.relative_to(path)} is {how}" in str(error.value)
+    assert {p: p.read_bytes() for p in path.rglob("*") if p.is_file()} == before
+    assert connect("damaged").list_collections() == []  # run from the top, all is well

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -240,6 +241,20 @@ def test_a_watcher_that_does_not_read_is_dropped_after_the_send_timeout():
                 runner.run(serve())
             except WebSocketDisconnect:
                 pytest.fail("the handler raised instead of ending")
+
+
+def test_a_full_disk_is_a_503_that_says_so_and_all_goes_on_when_there_is_room(tmp_path: Path):
+    with process("app_snippets.uploads", WORKSHOP_HOME=str(tmp_path)) as (server, api):
+        until(api, api.post("/photos", files=PHOTOS[:2]).headers["location"], "done")
+        _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (0, hard))
+        answer = api.post("/photos", files=PHOTOS)
+        assert (answer.status_code, answer.headers["content-type"]) == (503, PROBLEM)
+        assert "The disk is full" in answer.json()["detail"]
+        assert api.get("/count").json() == {"count": 2}
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        until(api, api.post("/photos", files=PHOTOS).headers["location"], "done")
+        assert api.get("/count").json() == {"count": len(PHOTOS)}
 
 
 # ------------------------------------------------------------------------------ crashes

@@ -11,6 +11,7 @@ never touches another's collections, nor anything else that lives on the server.
 part of a login.
 """
 
+import json
 import logging
 import os
 import re
@@ -80,15 +81,37 @@ def connect(name: str, *, fresh: bool = True) -> MilvusClient:
         else:
             client = _open_database(uri, f"workshop_{name}", fresh)
         if not fresh:
-            for collection in client.list_collections():
-                if client.list_indexes(collection):
-                    client.load_collection(collection)
+            _load_all(client)
     except (MilvusException, grpc.RpcError) as error:
         reason = error.message if isinstance(error, MilvusException) else error.details()
         raise WorkshopError(
             f"Milvus at {_shown(uri) if uri else folder} cannot do what connect() asks: "
             f"{_without_secrets(reason, uri)}."
         ) from error
+    return client
+
+
+def _load_all(client: MilvusClient) -> None:
+    for collection in client.list_collections():
+        if client.list_indexes(collection):
+            client.load_collection(collection)
+
+
+def lite_place(client: MilvusClient) -> tuple[Path, str] | None:
+    """The Milvus Lite file and the database in it, if this process serves them to the client."""
+    for path, (_, _, port) in server_manager_instance._servers.items():
+        if client._config.address == f"127.0.0.1:{port}":
+            return Path(path), client._config.db_name or ""
+    return None
+
+
+def open_lite(path: Path, database: str) -> MilvusClient:
+    """Open a `lite_place` again; it is read from the disk if none of its clients is left.
+
+    Raises WorkshopError as connect() does, or MilvusException.
+    """
+    client = _open_file(path, db_name=database)
+    _load_all(client)
     return client
 
 
@@ -106,6 +129,8 @@ def _open_file(path: Path, fresh: bool = False, **options: Any) -> MilvusClient:
             MilvusLite(str(path)).close()  # takes the lock, so what is removed is ours
             if fresh:
                 shutil.rmtree(path)
+            else:
+                _ensure_whole(path)
         except DataDirLockedError as error:
             raise WorkshopError(
                 f"{path} is open in another process, and a Milvus Lite file belongs to one at a "
@@ -119,6 +144,39 @@ def _open_file(path: Path, fresh: bool = False, **options: Any) -> MilvusClient:
                 "folder."
             ) from error
     return MilvusClient(str(path), grpc_options=NO_PINGS, **options)
+
+
+def _ensure_whole(path: Path) -> None:
+    """Raise WorkshopError if a part of a Milvus Lite file is missing or cut short.
+
+    Milvus Lite opens it without a word, with fewer rows or with those of an earlier day, and then
+    removes the files that it no longer knows.
+    """
+    for folder in (*path.glob("collections/*"), *path.glob("databases/*/collections/*")):
+        schema, manifest = folder / "schema.json", folder / "manifest.json"
+        flushed = manifest.exists() or manifest.with_suffix(".json.prev").exists()
+        if not flushed and not schema.exists():
+            continue  # whoever made it was killed while at it
+        part = schema
+        try:
+            json.loads(schema.read_bytes())
+            if not flushed:
+                continue  # all rows are in its log
+            part = manifest
+            for name, files in json.loads(manifest.read_bytes())["partitions"].items():
+                for file in (*files["data_files"], *files["delta_files"]):
+                    part = folder / "partitions" / name / file
+                    with part.open("rb") as content:
+                        content.seek(max(0, part.stat().st_size - 4))
+                        if content.read() != b"PAR1":  # how a Parquet file ends
+                            raise ValueError(part)
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WorkshopError(
+                f"The Milvus Lite file {path} is damaged: its part {part.relative_to(path)} is "
+                f"{'cut short' if part.exists() else 'missing'}. Nothing in it was changed. Put a "
+                "copy of it back if you have one. If not, move it away and load its rows again: "
+                "a chapter does that when it is run from the top."
+            ) from error
 
 
 def has_clients(path: Path) -> bool:

@@ -356,6 +356,49 @@ def test_a_cancelled_load_stops_and_keeps_what_is_in(empty):
     empty.client.delete("items", params={"confirm": "true"})
 
 
+def test_a_cancelled_load_that_waits_gives_back_its_place_and_its_uploads(start):
+    service = start(max_queued_jobs=2)
+    files = [("files", f) for f in service.case.files]
+    running = service.client.post("samples").headers["location"]
+    while service.client.get(running).json()["state"] == "queued":
+        pass
+    waiting = [service.client.post("items", files=files) for _ in range(2)]
+    incoming = service.folder / "incoming"
+    for _ in range(3):  # the load of the samples goes on meanwhile: places come from here only
+        assert_problem(service.client.post("items", files=files), 429, "2")
+        cancelled = waiting.pop(0).headers["location"]
+        job = service.client.delete(cancelled).json()
+        assert (job["state"], job["done"]) == ("interrupted", 0)
+        assert job["finished_at"]
+        assert len(list(incoming.iterdir())) == 1
+        waiting.append(service.client.post("items", files=files))
+        assert waiting[-1].status_code == 202
+        assert service.client.get(running).json()["state"] == "running"
+    for left in (running, *(accepted.headers["location"] for accepted in waiting)):
+        service.client.delete(left)
+    for accepted in waiting:
+        service.finished(accepted)
+    assert not list(incoming.iterdir())
+
+
+def test_twenty_watchers_of_500_bad_files_get_the_newest_state_and_the_last(start):
+    """With a pace of an hour: the state when they come, and the end, which does not wait."""
+    service = start(pace=3600)
+    blocker = service.client.post("samples")
+    files = [("files", (f"{'x' * 80}{n}.png", b"no picture")) for n in range(500)]
+    accepted = service.client.post("items", files=files)
+    with ThreadPoolExecutor(20) as pool:
+        sockets = [events(service, accepted.json()["job_id"]) for _ in range(20)]
+        firsts = [json.loads(socket.recv()) for socket in sockets]
+        assert {job["state"] for job in firsts} == {"queued"}
+        told = [pool.submit(list, socket) for socket in sockets]
+        service.client.delete(blocker.headers["location"])
+        last = service.finished(accepted)
+        assert (last["state"], len(last["failed"])) == ("failed", 500)
+        for messages in told:
+            assert [json.loads(message) for message in messages.result(timeout=60)] == [last]
+
+
 def test_every_other_endpoint_answers_while_a_load_runs(empty):
     empty.load([empty.case.files[0]])
     (item,) = empty.client.get("items").json()["items"]

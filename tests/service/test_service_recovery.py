@@ -347,6 +347,8 @@ def test_a_full_disk_is_a_503_that_says_so_and_all_goes_on_when_there_is_room(ca
         assert_problem(service.client.post("samples"), 503, "The disk is full")
         files = [("files", case.files[0])]
         assert_problem(service.client.post("items", files=files), 503, "The disk is full")
+        large = {"file": ("large.png", bytes(2_000_000))}  # has to wait on the disk to be read
+        assert_problem(service.client.post("search/file", files=large), 503, "The disk is full")
         found = ids(service)
         assert service.count() == len(found) == 2 + job["done"]
         for item_id in found:
