@@ -3,6 +3,7 @@
 The real commands run on small courses, cloned from one that then goes on.
 """
 
+import ast
 import json
 import os
 import re
@@ -645,6 +646,29 @@ def test_a_changed_given_cell_and_its_answer_keep_their_places(learner):
     publish(learner.origin, NEW)
     learner.update()
     assert learner.code("02_b") == ["given = 33", "third = 3 + 4", 'check("2.1", third)']
+
+
+def test_an_answer_gets_what_the_new_stub_imports(learner):
+    """A chapter may have imported elsewhere what its exercise now imports itself."""
+    learner.answer(f"import time\n\n{MINE}")
+    imports = (
+        "import time\nimport numpy as np\nfrom workshop import (\n    check,\n    datasets,\n)\n"
+    )
+    stub = exercise("1.2", f"{imports}\n\ndef second(x):\n    {PLACEHOLDER}")
+    chapter = notebook(text("# 01 · A"), exercise("1.1", FIRST), stub)
+    publish(learner.origin, {**NEW, "notebooks/01_a.ipynb": chapter})
+    learner.update()
+    wanted = imports.partition("\n")[2] + f"\nimport time\n\n{MINE}"
+    assert wanted in learner.code()
+
+
+@pytest.mark.parametrize("name", ["course.py", "update.py"])
+def test_what_sets_the_course_up_can_be_read_by_an_old_python(name):
+    """So that it gets a sentence and not a SyntaxError."""
+    source = (ROOT / "tools" / name).read_text("utf-8")
+    ast.parse(source, feature_version=(3, 6))
+    with pytest.raises(SyntaxError):
+        ast.parse(source + "\n(a := 1)\n", feature_version=(3, 6))
 
 
 def test_an_old_stub_is_no_answer(learner):

@@ -299,7 +299,8 @@ class Notebook:
             at = partner[id(one)] if own else at
             if one[2] and own:
                 cell = self.cells[at]
-                cell.update(source=lines(one[1]), outputs=[], execution_count=None)
+                written = with_imports(text(cell), one[1])
+                cell.update(source=lines(written), outputs=[], execution_count=None)
             elif one[2]:
                 added.append((at, one[1]))
             at = at + 1 if own else at
@@ -324,6 +325,13 @@ def text(cell: dict) -> str:
 def lines(written: str) -> list:
     """A cell's text as nbformat writes it."""
     return written.splitlines(True)
+
+
+def with_imports(stub: str, written: str) -> str:
+    """An answer, after what the new stub imports and the old one may have had from elsewhere."""
+    imports = re.findall(r"^(?:import|from) (?:[^(\n]*\([^)]*\)|[^(\n]*)$", stub, re.M)
+    missing = [line for line in imports if line not in written]
+    return "\n".join([*missing, "", written]) if missing else written
 
 
 def new_cell(number: str, written: str, at: int) -> dict:
