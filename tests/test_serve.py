@@ -920,6 +920,7 @@ def jupyter(tmp_path_factory):
         f"--ServerApp.port={port}",
         "--ServerApp.base_url=/lab-7/",
         f"--notebook-dir={folder}",
+        "--LanguageServerManager.autodetect=False",  # it would ask npm, which writes a log at home
     ]
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", *options],

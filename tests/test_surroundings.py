@@ -81,15 +81,16 @@ def test_loopback_is_reached_past_every_proxy(named, exceptions, after, tmp_path
         env = without_proxies() | dict.fromkeys(named, proxy.url) | exceptions
         left = json.loads(run(CLIENTS, tmp_path, env))
         assert proxy.asked == []
-    assert left["no_proxy"] == left["NO_PROXY"] == after
-    assert {name: left[name] for name in named} == dict.fromkeys(named, proxy.url)
+    # Windows knows only one of no_proxy and NO_PROXY, and shows all in capitals
+    assert {value for name, value in left.items() if name.upper() == "NO_PROXY"} == {after}
+    assert {value for value in left.values() if "://" in value} == {proxy.url}
 
 
 @pytest.mark.parametrize("value", ["socks5://127.0.0.1:7890", "socks://127.0.0.1:7890", "http://["])
 def test_a_proxy_that_httpx_cannot_use_does_not_stop_it(value, tmp_path):
     env = without_proxies() | {"all_proxy": value, "HTTPS_PROXY": value}
     left = json.loads(run(CLIENTS, tmp_path, env))
-    assert not {"all_proxy", "HTTPS_PROXY"} & set(left)
+    assert value not in left.values()
 
 
 def test_without_a_proxy_the_environment_is_left_alone(monkeypatch):
