@@ -401,6 +401,46 @@ def wait_for(url: str, process: subprocess.Popen) -> httpx.Response:
     raise AssertionError(f"{url} did not answer in five minutes")
 
 
+# -------------------------------------------------------------------------------------------- CI
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="CI's script is for Debian and Ubuntu")
+@pytest.mark.parametrize(
+    "does, status",
+    [
+        ("true", 0),
+        ("false", 2),
+        ("echo changed > tracked", 1),
+        ("echo more >> changed", 1),
+        ("touch new", 1),
+        ("touch ignored", 0),
+    ],
+)
+def test_ci_fails_with_the_tests_and_if_they_change_the_tree(tmp_path, does, status):
+    course = tmp_path / "course"
+    (course / ".ci").mkdir(parents=True)
+    shutil.copy(ROOT / ".ci" / "run", course / ".ci")
+    (course / "Makefile").write_text(f"test:\n\t{does}\n")
+    (course / ".gitignore").write_text("ignored\n")
+    for name in ("tracked", "changed"):
+        (course / name).write_text("as it was\n")
+    git(course, "init", "--quiet")
+    git(course, "add", "--all")
+    git(course, "commit", "--quiet", "--message=all")
+    (course / "changed").write_text("by a person, before\n")
+    programs = tmp_path / "programs"  # all that CI would install is there
+    programs.mkdir()
+    for name in ("chromium", "dpkg", "sudo"):
+        (programs / name).write_text("#!/bin/sh\n")
+        (programs / name).chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [course / ".ci" / "run"], env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert ("make test has changed the tree" in done.stdout) == (status == 1)
+
+
 # ----------------------------------------------------------------------------------------- bytes
 
 
