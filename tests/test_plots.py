@@ -335,3 +335,23 @@ def test_who_has_the_thread_says_what_was_measured():
     assert "waited 2,000 ms" in picture.alt and "after 2,100 ms" in picture.alt
     assert "waited 10 ms" in picture.alt and "after 5 ms" in picture.alt
     png(picture)
+# ------------------------------------------------------------------------ chapter 05, pipelines
+
+
+def test_the_cuts_of_a_film_are_marked_and_told_with_what_the_cosines_are_there(some):
+    film = [photo.open() for photo in some[:4]]
+    picture = plots.film_cuts(film, [0.9, 0.25, 0.8], [2])
+    strip, below = picture.axes
+    assert strip.images[0].get_array().shape == (40, 160, 3)
+    assert [line.get_xdata()[0] for line in below.lines[1:]] == [1.5]
+    assert picture.alt.endswith(
+        "Lines mark 1 cut, before frame 2: there it is at most 0.25, elsewhere at least 0.80."
+    )
+    png(picture)
+
+
+def test_a_film_without_cuts_says_so_and_one_of_other_length_is_refused(some):
+    film = [photo.open() for photo in some[:2]]
+    assert plots.film_cuts(film, [0.9], []).alt.endswith("No cut is marked.")
+    with pytest.raises(WorkshopError, match="2 frames have 1 pair of neighbours, not 2"):
+        plots.film_cuts(film, [0.9, 0.8], [])

@@ -26,6 +26,8 @@ from workshop.plots.base import (
     style,
 )
 from workshop.plots.collections import life_of_a_row, photo_hits, service_hits
+from workshop.plots.collections import life_of_a_row, photo_hits
+from workshop.plots.films import film_cuts
 from workshop.plots.indexes import hnsw_layers, islands, ivf_cells, recall_and_speed
 from workshop.plots.loops import who_has_the_thread
 
@@ -36,6 +38,7 @@ __all__ = [
     "Picture",
     "curve",
     "done",
+    "film_cuts",
     "gallery",
     "hits",
     "hnsw_layers",
