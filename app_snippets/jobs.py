@@ -28,7 +28,7 @@ from pymilvus.exceptions import MilvusException
 
 from app_snippets.guard import deny
 from app_snippets.problems import ProblemError, why
-from workshop.errors import WorkshopError
+from workshop.errors import Stopped, WorkshopError
 
 KEPT_JOBS = 1_000
 ROOM = 4 * 1024 * 1024  # bytes that must be free for a job to be taken
@@ -42,6 +42,7 @@ class Failure(BaseModel):
 
     name: str
     reason: str
+    number: int = 0  # its place in the upload, from 1: two files may have one name
 
 
 class Job(BaseModel):
@@ -71,7 +72,8 @@ class Jobs:
     """Runs jobs one after the other, item by item, and remembers them across restarts.
 
     folder     of the service; `jobs.sqlite` and `incoming/` are in it
-    load       puts one item in; a WorkshopError is the item's own fault, its text the reason
+    load       puts one item in; a WorkshopError is the item's own fault, its text the reason. Where
+               it takes long it asks its second argument whether to stop, and raises Stopped
     settle     is called after each job, to make searches fast
     capacity   jobs that may wait
 
@@ -82,7 +84,7 @@ class Jobs:
     def __init__(
         self,
         folder: Path,
-        load: Callable[[Source], None],
+        load: Callable[[Source, Callable[[], bool]], None],
         settle: Callable[[], None],
         capacity: int,
     ) -> None:
@@ -106,7 +108,7 @@ class Jobs:
         self._worker.start()
 
     def close(self) -> None:
-        """Stop after the item in hand; jobs that are not through become interrupted."""
+        """Stop after the item in hand, or in it if that takes long; the rest is interrupted."""
         with self._lock:
             self._stopping = True
             self._lock.notify_all()
@@ -166,7 +168,7 @@ class Jobs:
             return any(job.finished_at is None for job in self._live.values())
 
     def cancel(self, job_id: str) -> Job | None:
-        """Stop the job after the item in hand; what is in stays in.
+        """Stop the job after the item in hand, or in it if that takes long; what is in stays in.
 
         One that waits gives its place and its uploads back at once.
         """
@@ -286,13 +288,21 @@ class Jobs:
     def _run(self, job: Job, sources: Sequence[Source]) -> None:
         uploads = NewJob(job.id, self._incoming)
         state = None
-        for source in sources:
-            if self._stopping or job.id in self._cancelled:
+
+        def stopped() -> bool:
+            return self._stopping or job_id in self._cancelled
+
+        job_id = job.id
+        for number, source in enumerate(sources, 1):
+            if stopped():
                 state = "interrupted"
                 break
             reason = None
             try:
-                self._load(source)
+                self._load(source, stopped)
+            except Stopped:
+                state = "interrupted"
+                break
             except WorkshopError as error:
                 reason = str(error)
             except (MilvusException, OSError) as error:
@@ -305,7 +315,7 @@ class Jobs:
             if reason is None:
                 job = job.model_copy(update={"done": job.done + 1})
             else:
-                failed = [*job.failed, Failure(name=source.name, reason=reason)]
+                failed = [*job.failed, Failure(name=source.name, reason=reason, number=number)]
                 job = job.model_copy(update={"failed": failed})
             self._save(job)
             if state:

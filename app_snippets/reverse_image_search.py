@@ -1,7 +1,7 @@
 """Find photos by photo and by words: `uvicorn app_snippets.reverse_image_search:app`."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from uuid import NAMESPACE_URL, uuid5
 
@@ -13,7 +13,8 @@ from pydantic_settings import SettingsConfigDict
 from app_snippets.jobs import Source
 from app_snippets.service import Payload, ServiceName, ServiceSettings, TooLarge, create_service
 from workshop import ImageEncoder, TextEncoder, datasets
-from workshop.encoders import ImageTooLarge, conse, load_image
+from workshop.decoding import PictureReader
+from workshop.encoders import ImageTooLarge, conse
 
 LONGEST_SIDE = 1024  # pixels of a stored photo
 
@@ -49,24 +50,32 @@ class PhotoEncoder:
     media_type = "image/webp"
     media_suffix = ".webp"
 
-    def __init__(self, max_pixels: int) -> None:
-        self.max_pixels = max_pixels
+    def __init__(self, settings: ServiceSettings) -> None:
         self.images = ImageEncoder()
         self.texts = TextEncoder()
+        # It gets ready while the names of the classes are encoded.
+        self.pictures = PictureReader(
+            settings.max_decodes,
+            max_pixels=settings.max_pixels,
+            max_scans=settings.max_scans,
+            max_seconds=settings.max_decode_seconds,
+            max_bytes=settings.max_decode_bytes,
+            longest_side=LONGEST_SIDE,
+        )
         self.class_vectors = _class_vectors()
         self.spaces = {"photos": self.images.dim, "words": self.texts.dim}
 
-    def read(self, content: bytes, name: str) -> Image.Image:
-        """An RGB image, upright. Raises ImageError, which names the file."""
+    def read(
+        self, content: bytes, name: str, stopped: Callable[[], bool] = lambda: False
+    ) -> Image.Image:
+        """An RGB image, upright, no larger than it is kept. Raises ImageError, which names the file."""
         try:
-            return load_image(content, name=name, max_pixels=self.max_pixels)
+            return self.pictures.read(content, name, stopped)
         except ImageTooLarge as error:
             raise TooLarge(str(error)) from error
 
     def media(self, item: Image.Image) -> bytes:
         """Encoded anew: what is served is an image, and does not tell where it was taken."""
-        item = item.copy()
-        item.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
         file = io.BytesIO()
         item.save(file, "WEBP", quality=85)
         return file.getvalue()
@@ -91,6 +100,10 @@ class PhotoEncoder:
                 about={"credit": photo.credit, "licence": photo.licence},
             )
 
+    def close(self) -> None:
+        """End the processes that read pictures."""
+        self.pictures.close()
+
 
 def create_app(settings: Settings) -> FastAPI:
     """The service; models and collections are opened when it starts."""
@@ -102,7 +115,7 @@ def create_app(settings: Settings) -> FastAPI:
             "between photos for a file or an item, between the meanings of words for a text, so "
             "compare them only within one search."
         ),
-        encoder=lambda: PhotoEncoder(settings.max_pixels),
+        encoder=lambda: PhotoEncoder(settings),
         payload=Photo,
         page="reverse_image_search.html",
     )

@@ -4,15 +4,18 @@ A service differs from its sisters in its encoder, its payload and its page: it 
 `create_service`, and everything else is here. README.md lists the calls.
 """
 
+import asyncio
 import json
 import os
 import queue
 import re
 import shutil
+import threading
 import time
 import unicodedata
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Generic, Literal, Protocol, TypeVar
 
@@ -55,8 +58,10 @@ from app_snippets.guard import CheckedRoute, Guard, UploadRate, upload
 from app_snippets.jobs import Job, Jobs, Source, watch
 from app_snippets.problems import ProblemError, documented
 from app_snippets.store import Store
+from workshop.decoding import MAX_BYTES, MAX_SECONDS
 from workshop.errors import WorkshopError
 from workshop.paths import home
+from workshop.pictures import MAX_PIXELS, MAX_SCANS
 
 PAGES = Path(__file__).parent / "pages"
 PAGE_HEADERS = {
@@ -109,7 +114,12 @@ class ServiceSettings(BaseSettings):
     max_file_bytes: int = Field(20 * MiB, gt=0)
     max_request_bytes: int = Field(200 * MiB, gt=0)
     max_files: int = Field(500, gt=0)  # in one upload
-    max_pixels: int = Field(50_000_000, gt=0)  # of one image
+    max_pixels: int = Field(MAX_PIXELS, gt=0)  # of one image
+    max_scans: int = Field(MAX_SCANS, gt=0)  # passes over the pixels of one JPEG
+    max_decode_seconds: float = Field(MAX_SECONDS, gt=0)  # of a processor, to read one file
+    max_decode_bytes: int = Field(MAX_BYTES, gt=0)  # of memory, to read one file
+    max_decodes: int = Field(2, gt=0)  # files read at once, and searches by file
+    max_wait: float = Field(10.0, gt=0)  # seconds that a search by file waits for its turn
     max_text: int = Field(1_000, gt=0)  # characters of a search
     max_queued_jobs: int = Field(8, gt=0)
     upload_rate: str = "120/minute"  # from one address
@@ -142,8 +152,11 @@ class Encoder(Protocol):
     media_type: str
     media_suffix: str
 
-    def read(self, content: bytes, name: str) -> Any:
-        """What was uploaded, decoded. Raises TooLarge, or WorkshopError if it cannot be read."""
+    def read(self, content: bytes, name: str, stopped: Callable[[], bool]) -> Any:
+        """What was uploaded, decoded. Raises TooLarge, or WorkshopError if it cannot be read.
+
+        Where it can take more than a second it asks now and then `stopped()`, and raises Stopped.
+        """
 
     def media(self, item: Any) -> bytes:
         """The item as it is stored and shown, of `media_type`."""
@@ -156,6 +169,9 @@ class Encoder(Protocol):
 
     def samples(self) -> Iterable[Source]:
         """The course's own data set, with ids that never change."""
+
+    def close(self) -> None:
+        """Let go of what it holds."""
 
 
 # Letters, marks and digits of any script, and nothing that could end a string in a Milvus filter.
@@ -275,29 +291,31 @@ class Service:
 
     def __init__(self, settings: ServiceSettings, encoder: Encoder) -> None:
         self.settings, self.encoder = settings, encoder
-        folder = home() / settings.name
-        folder.mkdir(exist_ok=True)
-        # The jobs first: their table keeps a second process out before it can touch an item.
-        self.jobs = Jobs(folder, self.load, self.settle, settings.max_queued_jobs)
-        try:
+        self.turns = asyncio.Semaphore(settings.max_decodes)  # of searches by file
+        with ExitStack() as opened:
+            opened.callback(encoder.close)
+            folder = home() / settings.name
+            folder.mkdir(exist_ok=True)
+            # The jobs first: their table keeps a second process out before it can touch an item.
+            self.jobs = Jobs(folder, self.load, self.settle, settings.max_queued_jobs)
+            opened.callback(self.jobs.close)
             self.store = Store(
                 settings.name, folder, encoder.spaces, encoder.media_suffix, settings.milvus_timeout
             )
-        except BaseException:
-            self.jobs.close()
-            raise
+            self._opened = opened.pop_all()
+        self._opened.callback(self.store.close)
         self.jobs.start()
 
     def close(self) -> None:
-        """Finish the item in hand and let go of everything."""
-        self.jobs.close()
-        self.store.close()
+        """Stop what is being done and let go of everything."""
+        self.jobs.close()  # before the store, which it writes to
+        self._opened.close()
 
-    def load(self, source: Source) -> None:
-        """Put one item in. Raises WorkshopError if it cannot be read."""
+    def load(self, source: Source, stopped: Callable[[], bool]) -> None:
+        """Put one item in. Raises WorkshopError if it cannot be read, and Stopped."""
         if source.id in self.store:  # a sample that is already here
             return
-        item = self.encoder.read(source.path.read_bytes(), source.name)
+        item = self.encoder.read(source.path.read_bytes(), source.name, stopped)
         vectors = {space: rows[0] for space, rows in self.encoder.encode([item]).items()}
         payload = {"name": source.name, "category": source.category, **source.about}
         self.store.add(source.id, payload, self.encoder.media(item), vectors)
@@ -371,6 +389,15 @@ def shown_name(name: str | None) -> str:
     seen = "".join(c for i, c in enumerate(line) if i in flags or not _is_hidden(c))
     seen = " ".join(seen.split())[:100].strip(JOINERS)
     return seen or "unnamed"
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """The names of an upload's files, with a number where several have one name."""
+    times = Counter(names)
+    return [
+        f"{name} (file {number})" if times[name] > 1 else name
+        for number, name in enumerate(names, 1)
+    ]
 
 
 async def _service(request: Request) -> Service:  # a plain def would cost a trip to a thread
@@ -471,7 +498,9 @@ def _about_jobs(app: FastAPI, settings: ServiceSettings) -> None:
 
     @app.delete("/jobs/{job_id}", tags=["jobs"], status_code=202, responses=documented(403, 404))
     def cancel_job(job_id: str, service: Running) -> Job:
-        """Stop a load after the item in hand: it becomes `interrupted`, what is in stays in."""
+        """Stop a load after the item in hand, or in it if that takes long: it becomes `interrupted`,
+        what is in stays in.
+        """
         return known(service.jobs.cancel(job_id), job_id)
 
     @app.websocket("/jobs/{job_id}/events")
@@ -512,7 +541,9 @@ def _about_items(app: FastAPI, settings: ServiceSettings, payload: type[Payload]
 
         A file that cannot be read is told in the job's `failed`; the others go in.
         """
-        large = [shown_name(f.filename) for f in files if f.size > settings.max_file_bytes]
+        names = [shown_name(file.filename) for file in files]
+        sizes = zip(told_apart(names), (file.size for file in files), strict=True)
+        large = [name for name, size in sizes if size > settings.max_file_bytes]
         if large:
             raise ProblemError(
                 413,
@@ -522,11 +553,11 @@ def _about_items(app: FastAPI, settings: ServiceSettings, payload: type[Payload]
             )
 
         def fill(job: Any) -> None:
-            for file in files:
+            for name, file in zip(names, files, strict=True):
                 path = job.path()
                 with path.open("wb") as copy:
                     shutil.copyfileobj(file.file, copy)
-                job.sources.append(Source(path, shown_name(file.filename), category))
+                job.sources.append(Source(path, name, category))
 
         return new_job(service, response, fill)
 
@@ -675,16 +706,33 @@ def _about_searches(app: FastAPI, settings: ServiceSettings, payload: type[Paylo
             reason = f"larger than {settings.max_file_bytes:,} bytes"
             raise ProblemError(413, f"{name} is {reason}.", [(name, reason)])
 
-        content = await file.read()
+        gone = threading.Event()
 
         def encode() -> tuple[str, np.ndarray]:
             try:
-                item = service.encoder.read(content, name)
+                item = service.encoder.read(content, name, gone.is_set)
             except WorkshopError as error:
                 status = 413 if isinstance(error, TooLarge) else 415
                 raise ProblemError(status, str(error), [(name, str(error))]) from error
             space, vectors = next(iter(service.encoder.encode([item]).items()))
             return space, vectors[0]
 
-        # One trip to a thread: a plain def makes three, for the body, the work and the answer.
-        return await run_in_threadpool(service.search, encode, limit, category)
+        try:
+            await asyncio.wait_for(service.turns.acquire(), settings.max_wait)
+        except TimeoutError:
+            raise ProblemError(
+                429,
+                f"For {settings.max_wait:g} s it was the turn of other searches by file, of which "
+                f"{settings.max_decodes} are worked on at once. Try again in a moment.",
+                headers=problems.RETRY_AFTER,
+            ) from None
+        try:
+            content = await file.read()
+            # One trip to a thread: a plain def makes three, for the body, the work and the answer.
+            # It is not waited for when the service has to stop: it stops by itself.
+            return await anyio.to_thread.run_sync(
+                service.search, encode, limit, category, abandon_on_cancel=True
+            )
+        finally:
+            gone.set()
+            service.turns.release()

@@ -5,8 +5,8 @@
 
 import queue
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from hashlib import sha256
 from typing import Annotated
 
@@ -24,10 +24,19 @@ from app_snippets.connection import Connection
 from app_snippets.guard import Guard
 from app_snippets.jobs import Job, Jobs, Source, watch
 from app_snippets.problems import ProblemError, documented
-from app_snippets.service import PAGE_HEADERS, PAGES, Hosts, MiB, ServiceName, shown_name
+from app_snippets.service import (
+    PAGE_HEADERS,
+    PAGES,
+    Hosts,
+    MiB,
+    ServiceName,
+    shown_name,
+    told_apart,
+)
 from workshop import ImageEncoder
-from workshop.encoders import load_image
+from workshop.decoding import MAX_BYTES, MAX_SECONDS, PictureReader
 from workshop.paths import home
+from workshop.pictures import MAX_PIXELS, MAX_SCANS
 
 
 class Settings(BaseSettings):
@@ -39,6 +48,10 @@ class Settings(BaseSettings):
     max_files: int = Field(200, gt=0)  # in one upload
     max_file_bytes: int = Field(20 * MiB, gt=0)
     max_request_bytes: int = Field(200 * MiB, gt=0)
+    max_pixels: int = Field(MAX_PIXELS, gt=0)  # of one photo
+    max_scans: int = Field(MAX_SCANS, gt=0)  # passes over the pixels of one JPEG
+    max_decode_seconds: float = Field(MAX_SECONDS, gt=0)  # of a processor, to read one photo
+    max_decode_bytes: int = Field(MAX_BYTES, gt=0)  # of memory, to read one photo
     max_waiting: int = Field(4, gt=0)  # jobs; one more is refused
     retry_after: int = Field(5, gt=0)  # seconds that a refused client should wait
     pace: float = Field(0.2, gt=0)  # seconds between two messages to a watching client
@@ -61,16 +74,23 @@ class Count(BaseModel):
 class Photos:
     """The photos as vectors in Milvus."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.encoder = ImageEncoder()
-        self.milvus = Connection(name)
+        self.milvus = Connection(settings.name)
         with self.milvus.writing() as client:
             _create(client, self.encoder.dim)
+        # In a process of its own, which can be stopped: nobody knows what a stranger's file costs.
+        self.pictures = PictureReader(
+            max_pixels=settings.max_pixels,
+            max_scans=settings.max_scans,
+            max_seconds=settings.max_decode_seconds,
+            max_bytes=settings.max_decode_bytes,
+        )
 
-    def load(self, source: Source) -> None:
-        """Put one photo in. Raises WorkshopError if it cannot be read."""
+    def load(self, source: Source, stopped: Callable[[], bool]) -> None:
+        """Put one photo in. Raises WorkshopError if it cannot be read, and Stopped."""
         content = source.path.read_bytes()
-        vector = self.encoder.encode([load_image(content, name=source.name)])[0]
+        vector = self.encoder.encode([self.pictures.read(content, source.name, stopped)])[0]
         # Named by its content: a photo that comes twice, or a load that is run again, changes nothing.
         row = {"id": sha256(content).hexdigest(), "name": source.name, "vector": vector.tolist()}
         with self.milvus.writing() as client:
@@ -86,6 +106,11 @@ class Photos:
         with self.milvus.reading() as client:
             found = client.query("photos", filter="", output_fields=["count(*)"])
         return found[0]["count(*)"]
+
+    def close(self) -> None:
+        """Let go of Milvus and of the process that reads pictures."""
+        self.milvus.close()
+        self.pictures.close()
 
 
 def _create(client: MilvusClient, dim: int) -> None:
@@ -108,13 +133,12 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         folder = home() / settings.name
         folder.mkdir(exist_ok=True)
-        photos = await run_in_threadpool(Photos, settings.name)
-        jobs = Jobs(folder, photos.load, photos.settle, settings.max_waiting)
-        jobs.start()
-        app.state.photos, app.state.jobs = photos, jobs
-        yield
-        await run_in_threadpool(jobs.close)
-        photos.milvus.close()
+        with closing(await run_in_threadpool(Photos, settings)) as photos:
+            jobs = Jobs(folder, photos.load, photos.settle, settings.max_waiting)
+            jobs.start()
+            app.state.photos, app.state.jobs = photos, jobs
+            yield
+            await run_in_threadpool(jobs.close)
 
     app = FastAPIOffline(
         title="Uploads",
@@ -147,17 +171,19 @@ def create_app(settings: Settings) -> FastAPI:
     @app.post("/photos", status_code=202, responses=documented(403, 413, 415, 422))
     def add_photos(files: Annotated[list[UploadFile], File()], response: Response) -> Accepted:
         """Keep the files, name a job, answer. `Location` says where to watch it."""
-        large = [shown_name(f.filename) for f in files if f.size > settings.max_file_bytes]
+        names = [shown_name(file.filename) for file in files]
+        sizes = zip(told_apart(names), (file.size for file in files), strict=True)
+        large = [name for name, size in sizes if size > settings.max_file_bytes]
         if large:
             raise ProblemError(
                 413, f"Larger than {settings.max_file_bytes:,} bytes: {', '.join(large)}."
             )
         try:
             with app.state.jobs.new() as job:
-                for file in files:
+                for name, file in zip(names, files, strict=True):
                     with (path := job.path()).open("wb") as copy:
                         shutil.copyfileobj(file.file, copy)
-                    job.sources.append(Source(path, shown_name(file.filename), "uploads"))
+                    job.sources.append(Source(path, name, "uploads"))
         except queue.Full:
             raise ProblemError(
                 503,
@@ -174,7 +200,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.delete("/jobs/{job_id}", status_code=202, responses=documented(403, 404))
     def cancel_job(job_id: str) -> Job:
-        """Stop after the photo in hand; what is in stays in."""
+        """Stop after the photo in hand, or in it if that takes long; what is in stays in."""
         return known(app.state.jobs.cancel(job_id), job_id)
 
     @app.websocket("/jobs/{job_id}/events")

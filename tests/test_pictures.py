@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
+from bombs import chunk, many_scans
 from PIL import Image, ImageCms
 
 from workshop import ImageEncoder
@@ -22,12 +23,6 @@ def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
     file = io.BytesIO()
     picture.save(file, kind, **options)
     return file.getvalue()
-
-
-def chunk(kind: bytes, body: bytes, damage: int = 0) -> bytes:
-    """A chunk of a PNG; with damage its checksum is wrong."""
-    check = zlib.crc32(kind + body) ^ damage
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
 
 
 def oriented(tags: bytes = b"", count: int = 0) -> bytes:
@@ -336,17 +331,6 @@ def test_lab_is_read():
 
 
 # ------------------------------------------------------------------------------ limits
-
-
-def many_scans(scans: int, side: int = 64) -> bytes:
-    """A progressive JPEG that goes over its pixels so many times, with 10 bytes each time."""
-    jpeg = b"\xff\xd8\xff\xdb" + struct.pack(">H", 67) + b"\0" + b"\1" * 64
-    jpeg += b"\xff\xc2" + struct.pack(">HBHHB", 11, 8, side, side, 1) + bytes([1, 0x11, 0])
-    for table in (0, 0x10):
-        jpeg += b"\xff\xc4" + struct.pack(">H", 20) + bytes([table, 1, *[0] * 15, 0])
-    jpeg += b"\xff\xda" + struct.pack(">H", 8) + bytes([1, 1, 0, 0, 0, 1]) + b"\0\0"
-    scan = b"\xff\xda" + struct.pack(">H", 8) + bytes([1, 1, 0, 1, 63, 2]) + b"\0"
-    return jpeg + scan * (scans - 1) + b"\xff\xd9"
 
 
 def test_scans_are_counted_before_the_picture_is_decoded():

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from bombs import NEVER
 from browser import browser, page  # noqa: F401, fixtures
 from PIL import Image
 from playwright.sync_api import expect
@@ -125,9 +126,9 @@ def held(client: httpx.Client) -> Iterator[threading.Event]:
     photos, go_on = client.app.state.photos, threading.Event()
     load = client.app.state.jobs._load
 
-    def waits(source):
+    def waits(source, stopped):
         go_on.wait(20)
-        load(source)
+        load(source, stopped)
 
     client.app.state.jobs._load = waits
     try:
@@ -367,3 +368,18 @@ def test_the_page_says_what_a_refusal_says(page, tmp_path):
         page.get_by_role("button", name="Upload").click()
         expect(page.get_by_role("alert")).to_contain_text("noise.png")
         expect(page.get_by_role("button", name="Upload")).to_be_enabled()
+
+
+def test_a_photo_that_costs_too_much_is_refused_and_one_in_hand_is_cancelled():
+    with running(name="uploads_bombs") as api:
+        answer = api.post("/photos", files=[("files", ("slow.jpg", NEVER)), *PHOTOS[:1]])
+        job = until(api, answer.headers["location"], "done")
+        assert (job["done"], [failure["name"] for failure in job["failed"]]) == (1, ["slow.jpg"])
+        assert "max_scans" in job["failed"][0]["reason"]
+    with running(name="uploads_slow", max_scans=10**9, max_decode_seconds=600) as api:
+        answer = api.post("/photos", files=[("files", ("slow.jpg", NEVER))])
+        until(api, answer.headers["location"], "running")
+        api.delete(answer.headers["location"])
+        assert until(api, answer.headers["location"], "interrupted")["done"] == 0
+        answer = api.post("/photos", files=[("files", ("slow.jpg", NEVER))])
+        until(api, answer.headers["location"], "running")  # and the service can be left so

@@ -128,7 +128,7 @@ def service() -> Iterator[Row]:
             job = http.post("/samples").raise_for_status().json()["job_id"]
             while http.get(f"/jobs/{job}").json()["state"] in ("queued", "running"):
                 time.sleep(0.5)
-            encoder, store = PhotoEncoder(settings.max_pixels), app.state.service.store
+            encoder, store = PhotoEncoder(settings), app.state.service.store
 
             def in_process() -> object:
                 vector = encoder.encode([encoder.read(content, "query")])["photos"][0]

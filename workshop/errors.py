@@ -23,3 +23,7 @@ def without_login(address: str) -> str:
     shown = place if re.fullmatch(sure, place) else "…"
     shown = f"…@{shown}" if at and shown != "…" else shown
     return f"{scheme}://{shown}" if re.fullmatch(r"[a-z]{1,5}", scheme) else shown
+
+
+class Stopped(Exception):
+    """Work that was told to stop has stopped before its end."""

@@ -24,7 +24,7 @@ def start(tmp_path):
     """start(load, settle) runs Jobs in a folder of the test's own, again and again if need be."""
     running: list[Jobs] = []
 
-    def begin(load=lambda source: None, settle=lambda: None, capacity=4) -> Jobs:
+    def begin(load=lambda source, stopped: None, settle=lambda: None, capacity=4) -> Jobs:
         if running:
             running.pop().close()
         jobs = Jobs(tmp_path / "service", load, settle, capacity)
@@ -52,7 +52,7 @@ def post(jobs: Jobs, count: int = 1) -> str:
 def test_no_error_ends_the_worker(start, error):
     failing = [True]
 
-    def load(source):
+    def load(source, stopped):
         if failing[0]:
             raise error
 
@@ -69,7 +69,7 @@ def test_no_error_ends_the_worker(start, error):
 
 
 def test_what_cannot_be_written_down_is_kept_and_written_when_it_can(start, tmp_path):
-    jobs = start(lambda source: go_on.wait(30))
+    jobs = start(lambda source, stopped: go_on.wait(30))
     go_on = threading.Event()
     job_id = post(jobs, 3)
     table = jobs._table
@@ -90,7 +90,7 @@ def test_what_cannot_be_written_down_is_kept_and_written_when_it_can(start, tmp_
 def test_uploads_are_removed_one_by_one_and_what_came_from_elsewhere_stays(start, tmp_path):
     (sample := tmp_path / "sample.png").write_bytes(b"sample")
     seen = []
-    jobs = start(lambda source: seen.append(len(list(source.path.parent.iterdir()))))
+    jobs = start(lambda source, stopped: seen.append(len(list(source.path.parent.iterdir()))))
     with jobs.new() as job:
         for n in range(3):
             (path := job.path()).write_bytes(b"upload")
@@ -104,7 +104,7 @@ def test_uploads_are_removed_one_by_one_and_what_came_from_elsewhere_stays(start
 def test_each_failure_is_written_twice_at_most_however_many_there_are(start):
     """Once as it comes, once in the job that has ended."""
 
-    def load(source):
+    def load(source, stopped):
         go_on.wait(30)
         raise WorkshopError(f"{source.name} is no picture: {'x' * 100}")
 
@@ -120,7 +120,7 @@ def test_each_failure_is_written_twice_at_most_however_many_there_are(start):
 
 
 def test_failures_of_a_killed_job_are_told(start, tmp_path):
-    def load(source):
+    def load(source, stopped):
         if source.name == "2.png":
             here.set()
             go_on.wait(30)

@@ -4,9 +4,16 @@ import json
 import socket
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from io import BytesIO
 from urllib.parse import urlsplit
 
+import httpx
+import psutil
 import pytest
+from bombs import NEVER, chunk, flat_png, many_scans
+from PIL import Image
 from pydantic import ValidationError
 from services import assert_problem, png, running
 from websockets.exceptions import InvalidStatus
@@ -18,17 +25,10 @@ from workshop import WorkshopError, launch
 
 def bomb(width: int, height: int) -> bytes:
     """A PNG that promises so many pixels, in a few kilobytes."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     pixels = zlib.compress(bytes(100_000), 9)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    )
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", pixels), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def send_raw(service, head: str, chunks: int, size: int) -> tuple[int, dict, int]:
@@ -138,6 +138,127 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(small, siz
     assert "bomb.png" in job["failed"][0]["reason"]
 
 
+# -------------------------------------------------------------------------- work for one file
+
+
+def of_pictures(case):
+    if case.media_type != "image/webp":
+        pytest.skip("this limit is for pictures")
+
+
+def search(service, content: bytes, name: str = "a.png") -> httpx.Response:
+    return service.client.post("search/file", files={"file": (name, content)}, timeout=300)
+
+
+def test_a_jpeg_of_many_scans_is_refused_and_named(loaded):
+    of_pictures(loaded.case)
+    for scans in (300, 100_000):  # 3 kB to 1 MB, minutes of work
+        assert_problem(search(loaded, many_scans(scans, 7_000), "p.jpg"), 413, "p.jpg", "max_scans")
+    job = loaded.load([("p.jpg", NEVER)])
+    assert (job["state"], job["done"]) == ("failed", 0)
+
+
+def test_a_file_that_takes_too_long_or_too_much_memory_is_refused_and_named(start, case):
+    of_pictures(case)
+    service = start(max_scans=10**9, max_decode_seconds=0.5, max_decode_bytes=150_000_000)
+    for content, limit in ((NEVER, "max_decode_seconds"), (flat_png(7_000), "max_decode_bytes")):
+        assert_problem(search(service, content), 413, "a.png", limit)
+        job = service.load([("a.png", content), ("good.png", png())])
+        assert (job["state"], job["done"]) == ("done", 1)
+        assert limit in job["failed"][0]["reason"]
+        service.client.delete("items", params={"confirm": "true"})
+    assert search(service, png()).status_code == 200
+
+
+def test_searches_by_large_files_wait_for_their_turn_and_memory_stays_small(start, case):
+    of_pictures(case)
+    service = start()
+    large, seen = flat_png(5_000), []
+    this = psutil.Process()
+    before = this.memory_info().rss
+    others = this.children()
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(search, service, large) for _ in range(8)]
+        while not all(answer.done() for answer in answers):
+            readers = [process for process in this.children() if process not in others]
+            memory = 0
+            for process in readers:
+                with suppress(psutil.NoSuchProcess):
+                    memory += process.memory_info().rss
+            seen.append((len(readers), this.memory_info().rss - before + memory))
+    assert {answer.result().status_code for answer in answers} == {200}
+    assert max(readers for readers, _ in seen) <= 2
+    # One of them takes 200 MB at least; before, each of the eight took 500 at once.
+    assert max(memory for _, memory in seen) < 1e9
+
+
+def test_who_waits_too_long_for_a_turn_is_told_to_come_again(start, case):
+    of_pictures(case)
+    service = start(max_decodes=1, max_wait=0.01, max_scans=10**9, max_decode_seconds=2)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(search, service, NEVER)
+        while (answer := search(service, png())).status_code == 200:
+            assert not slow.done()
+        assert_problem(answer, 429, "1 are worked on at once")
+        assert int(answer.headers["retry-after"]) > 0
+        assert service.client.get("health").status_code == 200
+        assert_problem(slow.result(), 413, "max_decode_seconds")
+    assert search(service, png()).status_code == 200
+
+
+def in_hand(service, *files: tuple[str, bytes]) -> httpx.Response:
+    """A job that works on what never ends."""
+    accepted = service.client.post("items", files=[("files", file) for file in files])
+    while True:
+        job = service.client.get(accepted.headers["location"]).json()
+        if (job["state"], job["done"]) == ("running", len(files) - 1):
+            break
+    return accepted
+
+
+def test_a_load_is_cancelled_and_a_service_stopped_in_the_middle_of_a_file(case, tmp_path):
+    of_pictures(case)
+    limits = {"max_scans": 10**9, "max_decode_seconds": 600}
+    with running(case, tmp_path, **limits) as service:
+        accepted = in_hand(service, ("good.png", png()), ("slow.jpg", NEVER))
+        service.client.delete(accepted.headers["location"])
+        job = service.finished(accepted)
+        assert (job["state"], job["done"], job["failed"]) == ("interrupted", 1, [])
+        assert service.load([("next.png", png())])["done"] == 1
+        accepted = in_hand(service, ("slow.jpg", NEVER))
+    with running(case, tmp_path) as service:
+        job = service.client.get(accepted.headers["location"]).json()
+        assert (job["state"], job["done"], job["failed"]) == ("interrupted", 0, [])
+        assert service.count() == 2
+
+
+def test_max_pixels_may_be_above_fifty_million(start, case):
+    of_pictures(case)
+    content = BytesIO()
+    Image.new("L", (8_000, 7_000), 200).save(content, "PNG")
+    assert_problem(search(start(), content.getvalue()), 413, "50,000,000", "max_pixels")
+    service = start(max_pixels=60_000_000)
+    assert search(service, content.getvalue()).status_code == 200
+    assert service.load([("large.png", content.getvalue())])["done"] == 1
+
+
+def test_two_files_of_one_name_are_told_apart(loaded):
+    files = [("a.png", loaded.case.files[0][1]), ("a.png", b"x"), ("a.png", b""), ("b.png", b"x")]
+    job = loaded.load(files, category="of one name")
+    failed = [(failure["name"], failure["number"]) for failure in job["failed"]]
+    assert failed == [("a.png", 2), ("a.png", 3), ("b.png", 4)]
+    (item,) = loaded.client.get("items", params={"category": "of one name"}).json()["items"]
+    loaded.client.delete(f"items/{item['id']}")
+
+
+def test_two_large_files_of_one_name_are_told_apart(small):
+    files = [("files", ("a.png", png())), *[("files", ("a.png", b"x" * 50_001))] * 2]
+    problem = assert_problem(
+        small.client.post("items", files=files), 413, "a.png (file 2), a.png (file 3)"
+    )
+    assert [error["field"] for error in problem["errors"]] == ["a.png (file 2)", "a.png (file 3)"]
+
+
 # ---------------------------------------------------------------------------------- how often
 
 
@@ -210,6 +331,11 @@ def test_behind_a_hub_its_name_is_accepted(start, monkeypatch):
     "setting, value",
     [
         ("max_files", "0"),
+        ("max_scans", "0"),
+        ("max_decode_seconds", "-1"),
+        ("max_decode_bytes", "0"),
+        ("max_decodes", "0"),
+        ("max_wait", "0"),
         ("max_file_bytes", "a lot"),
         ("upload_rate", "often"),
         ("name", "../elsewhere"),
