@@ -54,6 +54,7 @@ function card({ id, score, payload }) {
   const item = $("card").content.cloneNode(true).firstElementChild;
   const [find, remove] = item.querySelectorAll("button");
   const image = item.querySelector("img");
+  image.addEventListener("error", () => { image.hidden = true; }); // the name below it stays
   image.src = `items/${id}/media`;
   image.alt = payload.name;
   item.querySelector(".name").textContent = payload.name;
@@ -141,6 +142,7 @@ function showQuery() {
   $("keep").hidden = !file;
   if (askedUrl) URL.revokeObjectURL(askedUrl);
   askedUrl = file ? URL.createObjectURL(file) : null;
+  $("asked-photo").hidden = false;
   if (item || file) $("asked-photo").src = askedUrl ?? `items/${item.id}/media`;
   $("asked-photo").alt = "The photo that you search by";
   $("asked-name").textContent = item ? item.payload.name : file ? file.name : "";
@@ -149,6 +151,12 @@ function showQuery() {
     : "Your photo. It is looked at and not kept.";
   if (!text) $("text").value = "";
 }
+
+// A service reads more kinds of pictures than a browser shows, such as TIFF: then the name stands alone.
+$("asked-photo").addEventListener("error", () => {
+  $("asked-photo").hidden = true;
+  if (query.file) $("asked-about").textContent = "Your browser cannot show this file. It is looked at and not kept.";
+});
 
 function ask(next) {
   query = next;
@@ -266,9 +274,11 @@ function progress(job) {
   $("job-text").textContent = now[job.state];
   $("job-failed").hidden = !job.failed.length;
   $("job-failed").querySelector("summary").textContent = `${photos(job.failed.length)} could not be loaded`;
-  $("job-failed").querySelector("ul").replaceChildren(...job.failed.map(({ name, reason }) => {
+  const names = job.failed.map(({ name }) => name);
+  $("job-failed").querySelector("ul").replaceChildren(...job.failed.map(({ name, reason, number }) => {
     const line = document.createElement("li");
-    line.textContent = reason.includes(name) ? reason : `${name}: ${reason}`;
+    const which = names.filter((other) => other === name).length > 1 ? `File ${number}: ` : "";
+    line.textContent = which + (reason.includes(name) ? reason : `${name}: ${reason}`);
     return line;
   }));
 }
@@ -327,7 +337,7 @@ async function poll(id, changed) {
 // -------------------------------------------------------------------------------- the controls
 
 function searchBy(file) {
-  if (!file.type.startsWith("image/")) return fail(new Error(`${file.name} is not a photo.`));
+  // Whether it is a photo its content says, to the service: a type is only a guess from its name.
   if (file.size > limits.max_file_bytes) {
     return fail(new Error(`${file.name} is larger than ${limits.max_file_bytes / 2 ** 20} MB.`));
   }
@@ -356,7 +366,7 @@ $("category").addEventListener("change", show);
 $("more").addEventListener("click", showMore);
 
 document.addEventListener("paste", (event) => {
-  const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
+  const file = event.clipboardData.files[0];
   if (file) { event.preventDefault(); searchBy(file); }
 });
 const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");

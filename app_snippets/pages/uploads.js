@@ -41,9 +41,11 @@ function watch(job) {
       $("bar").value = done + failed.length;
       say(`${done} of ${total} in` + (state === "running" ? "" : `: ${state}`));
       $("failed").hidden = !failed.length;
-      $("failed").replaceChildren(...failed.map(({ name, reason }) => {
+      const names = failed.map(({ name }) => name);
+      $("failed").replaceChildren(...failed.map(({ name, reason, number }) => {
         const item = document.createElement("li");
-        item.textContent = `${name}: ${reason}`; // as text: a file's name is a stranger's
+        const which = names.filter((other) => other === name).length > 1 ? `File ${number}, ` : "";
+        item.textContent = `${which}${name}: ${reason}`; // as text: a file's name is a stranger's
         return item;
       }));
       ended = finished_at !== null;

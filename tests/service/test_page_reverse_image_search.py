@@ -1,11 +1,13 @@
 """The page of the reverse image search in Chromium, used as a person uses it."""
 
+import io
 import re
 import time
 from urllib.parse import urlsplit
 
 import pytest
 from browser import PATIENCE, screenshot
+from PIL import Image
 from playwright.sync_api import Page, expect
 from services import SERVICES, png, running
 from starlette.responses import HTMLResponse
@@ -242,6 +244,47 @@ def test_several_dropped_photos_are_added_and_the_broken_one_is_named(service, p
         service.client.delete(f"items/{item['id']}")
 
 
+@pytest.mark.parametrize("event", ["drop", "paste", "choose"])
+def test_a_photo_is_taken_by_its_content_and_named_where_the_browser_cannot_show_it(
+    service, page, guitar, event
+):
+    tiff = io.BytesIO()
+    Image.open(guitar).convert("RGB").save(tiff, "TIFF")
+    page.goto(service.url)
+    expect(told(page)).to_contain_text("Choose one")
+    if event == "choose":
+        file = {"name": "my guitar", "mimeType": "", "buffer": tiff.getvalue()}
+        page.locator("#photo").set_input_files(file)
+    else:
+        give(page, event, ("my guitar", "", tiff.getvalue()))
+    expect(told(page)).to_contain_text("fit best")
+    expect(page.locator("#asked-name")).to_have_text("my guitar")
+    expect(page.locator("#asked-photo")).to_be_hidden()
+    expect(page.locator("#asked-about")).to_contain_text("cannot show")
+    assert any("guitar" in name.lower() for name in names(page)[:3])
+    find(page).first.click()
+    expect(page.locator("#asked-photo")).to_be_visible()
+
+
+def test_two_broken_files_of_one_name_are_told_apart(service, page):
+    page.goto(service.url)
+    expect(told(page)).to_contain_text("Choose one")
+    broken = [
+        ("a.png", "image/png", b"x"),
+        ("b.png", "image/png", b"x"),
+        ("a.png", "image/png", b""),
+    ]
+    give(page, "drop", *broken)
+    page.get_by_text("3 photos could not be loaded").click()
+    expect(page.locator("#job-failed li")).to_have_text(
+        [
+            re.compile("^File 1: a.png is not a picture"),
+            re.compile("^b.png is not a picture"),
+            re.compile("^File 3: a.png is empty"),
+        ]
+    )
+
+
 def test_a_category_narrows_the_list_and_the_search(service, page):
     page.goto(service.url)
     expect(told(page)).to_contain_text("430 photos")
@@ -275,7 +318,7 @@ def test_a_file_that_is_no_photo_is_refused_in_words(service, page, tmp_path):
     expect(page.get_by_role("alert")).to_contain_text("holiday.png is not a picture")
     screenshot(page, "search-8-error")
     give(page, "drop", ("notes.txt", "text/plain", b"x"))
-    expect(page.get_by_role("alert")).to_contain_text("notes.txt is not a photo")
+    expect(page.get_by_role("alert")).to_contain_text("notes.txt is not a picture")
     search(page, "guitar")
     expect(page.get_by_role("alert")).to_be_hidden()
 
