@@ -221,6 +221,7 @@ def test_numbers_are_taken_as_people_have_them():
 def editable(tmp_path, monkeypatch):
     """write(name, text): a module that Python finds; all are forgotten at the end."""
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     before = set(sys.modules)
 
     def write(name, text):
@@ -230,7 +231,7 @@ def editable(tmp_path, monkeypatch):
 
     yield write
     for name in set(sys.modules) - before:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", None)):
+        if str(tmp_path) in f"{vars(sys.modules[name]).get('__file__')} {sys.modules[name]}":
             del sys.modules[name]
 
 
@@ -257,8 +258,26 @@ def test_a_module_that_was_not_edited_is_the_one_the_cells_have(editable):
         assert serve._load("steady:app") is module.app
 
 
-def test_what_an_edited_module_imports_from_its_package_is_loaded_anew(editable):
-    editable("shop/__init__", "")
+def test_a_module_without_bytecode_is_loaded_anew_when_it_was_edited(editable, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    editable("edited", APP.format("old"))
+    importlib.import_module("edited")
+    editable("edited", APP.format("newer"))
+    assert launch("edited:app").name == "newer"
+
+
+def test_a_module_whose_file_is_gone_is_not_served(editable, tmp_path):
+    editable("gone", APP.format("old"))
+    assert launch("gone:app").name == "old"
+    (tmp_path / "gone.py").unlink()
+    with pytest.raises(WorkshopError, match='Could not import module "gone"'):
+        launch("gone:app")
+
+
+@pytest.mark.parametrize("package", ["with __init__.py", "without"])
+def test_what_an_edited_module_imports_from_its_package_is_loaded_anew(editable, package):
+    if package != "without":
+        editable("shop/__init__", "")
     editable("shop/title", "TITLE = 'old'\n")
     editable("shop/web", "from fastapi import FastAPI\nfrom shop import title\n"
              "app = FastAPI(title=title.TITLE)\n")  # fmt: skip

@@ -362,13 +362,14 @@ def _import(name: str) -> ASGIApp:
         app = import_from_string(name)
     except ImportFromStringError as error:
         raise WorkshopError(f'Cannot launch "{name}": {error}') from error
-    for kin, file in _kin(module).items():
+    for file in _kin(module).values():
         with contextlib.suppress(OSError):
-            _stamps[kin] = _stamp(file)
+            _stamps[file] = _stamp(file)
     return app
 
 
-_stamps: dict[str, tuple[int, int]] = {}  # of the files of modules that a launch found up to date
+_BEGAN = time.time()
+_stamps: dict[Path, tuple[int, int]] = {}  # of the files of modules that a launch found up to date
 
 
 def _stamp(file: Path) -> tuple[int, int]:
@@ -380,13 +381,14 @@ def _is_edited(name: str, file: Path) -> bool:
     """Whether a module's file has changed since it was imported."""
     try:
         time_ns, size = _stamp(file)
-        if name in _stamps:
-            return _stamps[name] != (time_ns, size)
+        if file in _stamps:
+            return _stamps[file] != (time_ns, size)
         # imported by someone else: its bytecode holds time and size of what it was made from
         header = Path(sys.modules[name].__cached__).read_bytes()[:16]
-    except FileNotFoundError:
-        return not file.exists()
-    except (OSError, AttributeError, TypeError):
+    except (OSError, AttributeError, TypeError):  # no bytecode, or the file is gone
+        # better the edited one than the very one that cells have imported
+        return not file.exists() or file.stat().st_mtime > _BEGAN
+    if len(header) < 16:
         return False
     _, hashed, seconds, length = struct.unpack("<4sIII", header)
     return not hashed and (seconds, length) != (time_ns // 10**9 & 0xFFFFFFFF, size & 0xFFFFFFFF)
@@ -399,17 +401,18 @@ def _kin(name: str) -> dict[str, Path]:
     """
     top = name.partition(".")[0]
     root = sys.modules.get(top)
-    file = getattr(root, "__file__", None)
-    if file is None or _is_library(file):
+    folders = list(getattr(root, "__path__", []))  # of a package, with or without an __init__.py
+    place = next(iter(folders), None) or getattr(root, "__file__", None)
+    if place is None or _is_library(place) or top == __name__.partition(".")[0]:
         return {}
     files = {
         found: Path(module.__file__)
         for found, module in list(sys.modules.items())
         if found != "__main__" and getattr(module, "__file__", None)
     }
-    if hasattr(root, "__path__"):
+    if folders:
         return {n: path for n, path in files.items() if n == top or n.startswith(f"{top}.")}
-    return {n: path for n, path in files.items() if path.parent == Path(file).parent}
+    return {n: path for n, path in files.items() if path.parent == Path(place).parent}
 
 
 def _forget_edited(name: str) -> None:
@@ -418,8 +421,10 @@ def _forget_edited(name: str) -> None:
     kin = _kin(name)
     if not any(_is_edited(found, file) for found, file in kin.items()):
         return
-    for found, file in kin.items():
-        sys.modules.pop(found, None)
+    top = name.partition(".")[0]
+    for found in [n for n in sys.modules if n in kin or n.partition(".")[0] == top]:
+        del sys.modules[found]
+    for file in kin.values():
         # Python takes the old bytecode for an edit of the same second and size.
         with contextlib.suppress(OSError, NotImplementedError):
             Path(cache_from_source(str(file))).unlink(missing_ok=True)
