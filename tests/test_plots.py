@@ -335,6 +335,8 @@ def test_who_has_the_thread_says_what_was_measured():
     assert "waited 2,000 ms" in picture.alt and "after 2,100 ms" in picture.alt
     assert "waited 10 ms" in picture.alt and "after 5 ms" in picture.alt
     png(picture)
+
+
 # ------------------------------------------------------------------------ chapter 05, pipelines
 
 
