@@ -554,3 +554,21 @@ def test_a_damaged_file_is_named_and_nothing_in_it_is_changed(home, part, how):
     assert f"{broken.relative_to(path)} is {how}" in str(error.value)
     assert {p: p.read_bytes() for p in path.rglob("*") if p.is_file()} == before
     assert connect("damaged").list_collections() == []  # run from the top, all is well
+
+
+@pytest.mark.parametrize("uri", ["", "file.db"])
+def test_an_index_that_was_cut_short_is_made_again(home, tmp_path, monkeypatch, uri):
+    if uri:
+        monkeypatch.setenv("MILVUS_URI", str(tmp_path / uri))
+    client = connect("cut")
+    index = client.prepare_index_params()
+    index.add_index("vector", index_type="HNSW", metric_type="COSINE")
+    client.create_collection("rows", dimension=4, index_params=index, consistency_level="Strong")
+    client.insert("rows", [{"id": n, "vector": [n, 1.0, 2.0, 3.0]} for n in range(500)])
+    wait_for_index(client, "rows")
+    client.close()
+    (file,) = (tmp_path if uri else home).rglob("*.idx")
+    file.write_bytes(file.read_bytes()[:1000])
+    client = connect("cut", fresh=False)
+    assert len(client.search("rows", [[7, 1.0, 2.0, 3.0]], limit=5)[0]) == 5
+    client.close()

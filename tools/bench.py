@@ -19,6 +19,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from statistics import median
 import workshop  # isort: skip  # noqa: F401  (first: it sets what pymilvus reads when it is imported)
 
 import numpy as np
-from pymilvus import DataType
+from pymilvus import DataType, MilvusClient
 
 from workshop import ImageEncoder, TextEncoder, datasets
 from workshop.encoders import load_image, physical_cores, preprocess
@@ -190,6 +191,112 @@ def search() -> Iterator[Row]:
             client.close()
 
 
+SIZES = {430: 1280, 1_000: 384, 10_000: 384, 100_000: 384}  # items: dimensions of their vectors
+
+
+def exact() -> Iterator[Row]:
+    """What it costs that no search loses an item: the services' index against HNSW."""
+    from workshop import connect
+
+    server = os.environ.pop("MILVUS_URI", "")
+    for place, uri in {"Milvus Lite": "", "Milvus server": server}.items():
+        if place == "Milvus server" and not uri:
+            continue
+        with tempfile.TemporaryDirectory() as home:
+            os.environ.update(WORKSHOP_HOME=home, MILVUS_URI=uri)
+            client = connect("bench_exact")
+            for count, dim in SIZES.items():
+                yield _exact(client, place, count, dim)
+            client.close()
+
+
+def _exact(client: MilvusClient, place: str, count: int, dim: int) -> Row:
+    from app_snippets.store import EXACTLY, exact_index
+    from workshop import wait_for_index
+
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((count, dim)).astype(np.float32)
+    graph = client.prepare_index_params()
+    params = {"params": {"M": 16, "efConstruction": 200}}
+    graph.add_index("vector", index_type="HNSW", metric_type="COSINE", params=params)
+    indexes = {"exact": exact_index(client), "graph": graph}
+    for name, index in indexes.items():
+        schema = client.create_schema()
+        schema.add_field("id", DataType.INT64, is_primary=True)
+        schema.add_field("category", DataType.VARCHAR, max_length=256)
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
+        client.create_collection(name, schema=schema, index_params=index)
+        rows = [
+            {"id": n, "category": f"c{n % (count // 10)}", "vector": vector}
+            for n, vector in enumerate(vectors.tolist())
+        ]
+        for start in range(0, count, 2_000):
+            client.insert(name, rows[start : start + 2_000])
+        wait_for_index(client, name, timeout=900)
+    queries = random.standard_normal((30, dim)).astype(np.float32).tolist()
+    # So many candidates the services once looked at.
+    how = {"exact": EXACTLY, "graph": {"metric_type": "COSINE", "params": {"ef": 64}}}
+
+    def search(name: str, condition: str = "") -> int:
+        """How many hits thirty searches for ten have."""
+        options = {"filter": condition, "limit": 10, "output_fields": ["id"]}
+        options["search_params"] = how[name]
+        return sum(len(client.search(name, [query], **options)[0]) for query in queries)
+
+    slow, fast = alternate(lambda: search("exact"), lambda: search("graph"))
+    condition = 'category == "c1"'
+    missing, lost = (300 - search(name, condition) for name in indexes)
+    for name in indexes:
+        client.drop_collection(name)
+    beside = (
+        f"HNSW: {slow / 30 * 1000:.1f} against {fast / 30 * 1000:.1f} ms; of 300 hits within a "
+        f"category {missing} are lost against {lost}"
+    )
+    at_course = count == 430
+    met = missing == 0 and (not at_course or slow <= 1.1 * fast)
+    aim = "at most 1.1×" if at_course else "none lost"
+    return Row(f"{place}, {count:,}×{dim}", slow / fast, "× the time", beside, aim, met)
+
+
+def watchers() -> Iterator[Row]:
+    """A load of 500 files that cannot be read, with twenty pages open on it, against none."""
+    import httpx
+    from websockets.sync.client import connect as websocket
+
+    from app_snippets.reverse_image_search import Settings, create_app
+    from workshop import launch
+
+    files = [("files", (f"{'x' * 80}{n}.png", b"no picture")) for n in range(500)]
+    sent: list[int] = []
+
+    def watch(url: str) -> None:
+        with websocket(url, max_size=None, proxy=None) as socket:
+            sent.extend(len(message) for message in socket)
+
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["WORKSHOP_HOME"] = home
+        settings = Settings(upload_rate="10000/minute")
+        with (
+            launch(create_app(settings), timeout=60) as running,
+            httpx.Client(base_url=running.url, timeout=60) as http,
+            ThreadPoolExecutor(20) as pool,
+        ):
+
+            def load(pages: int) -> None:
+                job = http.post("/items", files=files).raise_for_status().headers["location"]
+                url = f"{running.url.replace('http', 'ws')}/{job}/events"
+                watching = [pool.submit(watch, url) for _ in range(pages)]
+                while not http.get(f"/{job}").json()["finished_at"]:
+                    time.sleep(0.02)
+                for one in watching:
+                    one.result()
+
+            many, none = alternate(lambda: load(20), lambda: load(0), repeats=5)
+    value = many / none
+    beside = f"no page open; {sum(sent) / 6 / 1e6:.1f} MB sent to twenty"
+    yield Row("500 bad files, 20 watchers", value, "× the time", beside, "at most 3×", value <= 3)
+
+
 def _ready(url: str, seconds: float) -> float:
     start = time.perf_counter()
     while time.perf_counter() - start < seconds:
@@ -278,6 +385,8 @@ PARTS = {
     "encoders": encoders,
     "service": service,
     "search": search,
+    "exact": exact,
+    "watchers": watchers,
     "chapters": chapters,
     "setup": setup,
 }

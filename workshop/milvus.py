@@ -93,7 +93,18 @@ def connect(name: str, *, fresh: bool = True) -> MilvusClient:
 
 def _load_all(client: MilvusClient) -> None:
     for collection in client.list_collections():
-        if client.list_indexes(collection):
+        if not client.list_indexes(collection):
+            continue
+        try:
+            client.load_collection(collection)
+        except MilvusException:
+            # A kill or a full disk may have cut an index short. It is made again from the rows.
+            if not (place := lite_place(client)):
+                raise
+            path, database = place
+            folder = path / "databases" / database if database else path
+            for index in (folder / "collections" / collection).glob("partitions/*/indexes/*"):
+                index.unlink()
             client.load_collection(collection)
 
 
@@ -111,7 +122,11 @@ def open_lite(path: Path, database: str) -> MilvusClient:
     Raises WorkshopError as connect() does, or MilvusException.
     """
     client = _open_file(path, db_name=database)
-    _load_all(client)
+    try:
+        _load_all(client)
+    except MilvusException:
+        client.close()
+        raise
     return client
 
 

@@ -320,7 +320,8 @@ def test_an_older_services_graph_becomes_exact(case, tmp_path, monkeypatch):
         assert len(service.hits(text=case.text)) == 4
     client = connect(case.name, fresh=False)
     for name in client.list_collections():
-        assert client.describe_index(name, "vector")["index_type"] == "FLAT"
+        assert client.describe_index(name, "vector")["index_type"] == "IVF_FLAT"
+        assert client.describe_index(name, "vector")["params"]["nlist"] == 1
     client.close()
 
 
