@@ -737,7 +737,7 @@ def test_a_broken_notebook_is_kept_and_replaced(learner, content):
 
 def test_no_network_is_one_line_and_changes_nothing(learner):
     learner.answer()
-    learner.git("remote", "set-url", "origin", "https://course.invalid/course.git")
+    learner.git("remote", "set-url", "origin", "https://127.0.0.1:1/course.git")  # refused
     before = learner.git("status", "--porcelain"), learner.path("01_a").read_bytes()
     said = learner.update(status=1)
     assert "could not be fetched, and nothing was changed. Connect to the network" in said
