@@ -259,6 +259,67 @@ def test_the_life_of_a_row_names_its_steps_in_order():
     png(picture)
 
 
+# ------------------------------------------------------------------------ chapter 01, digits
+
+
+INK = RANDOM.integers(0, 17, (6, 4, 4)).astype(float)
+
+
+@pytest.mark.parametrize(
+    ("queries", "said"),
+    [("left", "for 5: 6; for 3: 4"), ("top", "Above an orange line: 5, 6. Below it: 3, 4.")],
+)
+def test_a_sheet_of_digits_says_what_was_found_for_which(queries, said):
+    picture = plots.digit_sheet(INK, [1, 2, 3, 4, 5, 6], [[4, 5], [2, 3]], queries)
+    assert picture.alt.startswith("4 handwritten digits.") and said in picture.alt
+    shown = picture.axes[0].images[0].get_array()
+    assert np.array_equal(shown[1:5, 1:5], INK[4]) and np.array_equal(shown[7:11, 7:11], INK[3])
+    png(picture)
+
+
+def test_a_picture_as_numbers_shows_each_number_twice():
+    picture = plots.picture_as_numbers(INK[0])
+    page, strip = picture.axes
+    assert [int(t.get_text()) for t in page.texts] == INK[0].ravel().tolist()
+    assert [bar.get_height() for bar in strip.patches] == INK[0].ravel().tolist()
+    assert " ".join(str(int(n)) for n in INK[0, 1]) in picture.alt
+    png(picture)
+
+
+def test_a_comparison_shows_difference_and_product_of_each_pair():
+    titles = [["a", "b", "c"], ["d", "e", "f"]]
+    picture = plots.digit_comparison(INK[0], INK[1:3], titles)
+    shown = [axis.images[0].get_array() for axis in picture.axes]
+    assert np.array_equal(shown[6], INK[0] - INK[2]) and np.array_equal(shown[7], INK[0] * INK[2])
+    assert "a, b, c; d, e, f" in picture.alt
+    png(picture)
+
+
+def test_copies_have_their_names_and_one_scale():
+    picture = plots.digit_copies({"full": np.full((2, 2), 16.0), "half": np.full((2, 2), 8.0)})
+    assert [axis.get_title(loc="left") for axis in picture.axes] == ["full", "half"]
+    assert {axis.images[0].get_clim() for axis in picture.axes} == {(0, 16)}
+    assert "half (ink 8.0 on average)" in picture.alt
+    png(picture)
+
+
+@pytest.mark.parametrize("draw", [plots.distance_panels, plots.distance_outlines])
+def test_distances_say_how_far_they_spread(draw):
+    picture = draw({2: np.array([1.0, 3.0]), 9: np.array([2.0, 2.0])})
+    assert "0.50" in picture.alt and "0.00" in picture.alt
+    png(picture)
+
+
+def test_time_and_bytes_has_a_colour_a_width_and_the_trip():
+    measured = [(16, 1_000_000, 0.001), (16, 4_000_000, 0.004), (64, 4_000_000, 0.003)]
+    picture = plots.time_and_bytes(measured, 2e9)
+    lines = {line.get_label(): line.get_xydata() for line in picture.axes[0].lines}
+    assert np.allclose(lines["d = 16"], [[1, 1], [4, 4]]) and np.allclose(lines["d = 64"], [[4, 3]])
+    assert np.allclose(lines["one trip through memory"], [[1, 0.5], [4, 2]])
+    assert "3 measurements" in picture.alt and "2.0 GB" in picture.alt
+    png(picture)
+
+
 # ------------------------------------------------------------------------ chapter 04, indexes
 
 

@@ -212,6 +212,45 @@ def call(function: Callable, *args: Any, **kwargs: Any) -> Any:
     return result
 
 
+def python_steps(function: Callable, *args: Any) -> int:
+    """How many lines of Python, and calls of built-in functions, a call of `function` takes.
+
+    A loop over rows takes more steps with more rows; one NumPy operation for all rows does not.
+    """
+    steps = 0
+
+    def line(frame: Any, event: str, arg: Any) -> Callable:
+        nonlocal steps
+        steps += 1
+        return line
+
+    def called(frame: Any, event: str, arg: Any) -> None:
+        nonlocal steps
+        steps += event == "c_call"
+
+    given = copy.deepcopy(args)
+    tracer, profiler = sys.gettrace(), sys.getprofile()
+    sys.settrace(line)
+    sys.setprofile(called)
+    try:
+        function(*given)
+    finally:
+        sys.setprofile(profiler)
+        sys.settrace(tracer)
+    return steps
+
+
+def no_loop(function: Callable, few: tuple, many: tuple) -> None:
+    """Raise Wrong if `function` takes more steps of Python for `many` rows than for `few`."""
+    python_steps(function, *few)  # a first call may import something
+    more = python_steps(function, *many) - python_steps(function, *few)
+    if more > 30:
+        raise Wrong(
+            f"more rows take more steps of Python ({more:,} more here): the task says no loop, and that "
+            "means no comprehension and no function called for each row either"
+        )
+
+
 def _same(a: Any, b: Any) -> bool:
     if hasattr(a, "dtype"):
         import numpy as np

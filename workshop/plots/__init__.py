@@ -27,6 +27,15 @@ from workshop.plots.base import (
 )
 from workshop.plots.collections import life_of_a_row, photo_hits, service_hits
 from workshop.plots.films import film_cuts
+from workshop.plots.digits import (
+    digit_comparison,
+    digit_copies,
+    digit_sheet,
+    distance_outlines,
+    distance_panels,
+    picture_as_numbers,
+    time_and_bytes,
+)
 from workshop.plots.indexes import hnsw_layers, islands, ivf_cells, recall_and_speed
 from workshop.plots.loops import who_has_the_thread
 
@@ -36,6 +45,11 @@ __all__ = [
     "QUERY",
     "Picture",
     "curve",
+    "digit_comparison",
+    "digit_copies",
+    "digit_sheet",
+    "distance_outlines",
+    "distance_panels",
     "done",
     "film_cuts",
     "gallery",
@@ -45,10 +59,12 @@ __all__ = [
     "ivf_cells",
     "life_of_a_row",
     "photo_hits",
+    "picture_as_numbers",
     "recall_and_speed",
     "scatter_2d",
     "service_hits",
     "show",
     "style",
+    "time_and_bytes",
     "who_has_the_thread",
 ]
