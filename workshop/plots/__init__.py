@@ -26,7 +26,6 @@ from workshop.plots.base import (
     style,
 )
 from workshop.plots.collections import life_of_a_row, photo_hits, service_hits
-from workshop.plots.films import film_cuts
 from workshop.plots.digits import (
     digit_comparison,
     digit_copies,
@@ -36,6 +35,7 @@ from workshop.plots.digits import (
     picture_as_numbers,
     time_and_bytes,
 )
+from workshop.plots.films import film_cuts
 from workshop.plots.indexes import hnsw_layers, islands, ivf_cells, recall_and_speed
 from workshop.plots.loops import who_has_the_thread
 
