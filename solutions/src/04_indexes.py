@@ -364,7 +364,8 @@ scores, rows = ivf.search(queries, 10)
 print(rows.shape, f"· recall {recall(rows, truth):.2f}")
 
 # %% [markdown]
-# One cell holds 74 of 100 neighbours, because vectors come in groups. Without groups it would hold one.
+# One cell holds 74 of 100 neighbours, because vectors come in groups. Random vectors have no groups: there one cell
+# holds 4 of 100.
 #
 # Now four kinds. `FLAT` is exact search. `IVF_SQ8` has the same cells as `IVF_FLAT`, and stores numbers in eight bits.
 # `HNSW` has 16 links a row, 32 in the bottom layer.
@@ -431,10 +432,9 @@ for result in results:
 plots.recall_and_speed(results)
 
 # %% [markdown]
-# More cells or more candidates give more recall. From 0.97 to 0.99, IVF must read twice as many cells: the last
-# neighbours are dear. `IVF_SQ8` finds almost what `IVF_FLAT` finds.
+# More cells or candidates give more recall. From 0.97 to 0.99, IVF reads twice as many cells. `IVF_SQ8` finds almost what `IVF_FLAT` finds.
 #
-# In the picture each marker is one measurement. To the right is more recall, upwards are more queries a second, so
+# In the picture each index has a colour, and each marker is one measurement. To the right is more recall, upwards are more queries a second, so
 # the best place is at the top right. The vertical axis is logarithmic: each labelled step is ten times as fast.
 #
 # The [[Pareto front]] is the set of choices that no other choice beats in everything, here in recall and in speed. The
