@@ -1,10 +1,11 @@
 """What stands before every endpoint: who may call, how much they may send, and how often."""
 
+import logging
 import re
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from contextvars import ContextVar
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from fastapi import Request, Response, WebSocket
 from fastapi.params import Form
@@ -15,14 +16,21 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app_snippets.problems import ProblemError
+from app_snippets.problems import MEDIA_TYPE, ProblemError
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+# Who may show our pages in a frame: this machine only, as JupyterLab and its kin do. Any other site
+# could lay it under the visitor's mouse and have it clicked.
+FRAMES = "frame-ancestors 'self' http://localhost:* http://127.0.0.1:* vscode-webview:"
 # Enough for /docs and /redoc, and no more: ReDoc would fetch its logo from another host.
 _STAY_HERE = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; worker-src blob:"
+    f"img-src 'self' data:; worker-src blob:; {FRAMES}"
 )
+# Whether this task has refused a WebSocket: uvicorn then misses a handshake and logs an error.
+_denied: ContextVar[bool] = ContextVar("denied", default=False)
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]*)?")  # and no user before it
+_RANGE = re.compile(r"bytes=\s*(?:([0-9]{1,18})-([0-9]{1,18})?|-[0-9]{1,18})\s*")
 _PREFIX = re.compile(r"(/[\w.~@%+-]+)+/?")
 
 
@@ -44,28 +52,43 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         headers = Headers(scope=scope)
-        scope = _behind_proxy(scope, headers)
+        send = _confined(send)
+        scope = _without_odd_range(_behind_proxy(scope, headers), headers)
+        if scope.get("method") == "HEAD":  # what GET says, without its body
+            scope, send = {**scope, "method": "GET"}, _headers_only(send)
         limit = self.max_upload if _media_type(headers) == "multipart/form-data" else self.max_json
         try:
             self._check_caller(headers)
             length = headers.get("content-length", "0")
-            if not length.isdecimal() or int(length) > limit:
+            if not length.isdecimal() or len(length) > 18 or int(length) > limit:
                 raise _too_large(limit)
         except ProblemError as problem:
             if scope["type"] == "websocket":
                 return await deny(WebSocket(scope, receive, send), problem)
             return await problem.response()(scope, receive, send)
-        await self.app(scope, _counted(receive, limit), _confined(send))
+        await self.app(scope, _counted(receive, limit), send)
 
     def _check_caller(self, headers: Headers) -> None:
         host = headers.get("host", "").lower()
-        if "*" not in self.hosts and (urlsplit(f"//{host}").hostname or "") not in self.hosts:
+        written = _HOST.fullmatch(host)
+        if "*" not in self.hosts and not (written and written[1].strip("[]") in self.hosts):
             raise ProblemError(
                 421, f"This service does not answer for {host!r}. Its setting ALLOWED_HOSTS can."
             )
         origin = headers.get("origin")
-        if origin and urlsplit(origin).netloc.lower() != host:
+        if origin and origin.lower().partition("://")[2] != (host or None):
             raise ProblemError(403, f"A page of {origin!r} may not use this service.")
+
+
+class Confined:
+    """ASGI middleware for an app without a guard: no other site may show its pages in a frame."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and the answer back with the rules for browsers."""
+        await self.app(scope, receive, _confined(send))
 
 
 class CheckedRoute(APIRoute):
@@ -117,10 +140,20 @@ class UploadRate:
 
 async def deny(websocket: WebSocket, problem: ProblemError) -> None:
     """Refuse a WebSocket before it opens, with a problem where the server can send one."""
+    _denied.set(True)
     if "websocket.http.response" in websocket.scope.get("extensions", {}):
         await websocket.send_denial_response(problem.response())
     else:
         await websocket.close(reason=problem.detail)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not (
+        _denied.get() and record.msg == "ASGI callable returned without completing handshake."
+    )
+
+
+logging.getLogger("uvicorn.error").addFilter(_is_news)
 
 
 def _media_type(headers: Headers) -> str:
@@ -148,15 +181,44 @@ def _counted(receive: Receive, limit: int) -> Receive:
 
 def _confined(send: Send) -> Send:
     """What a browser may do with an answer, unless the answer says otherwise."""
+    instead = b""
 
     async def with_headers(message: Message) -> None:
+        nonlocal instead
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
+            if message["status"] == 416:  # from Starlette, without a word
+                problem = ProblemError(
+                    416, "There are no such bytes: the range begins after the end."
+                )
+                instead = problem.response().body
+                headers.update({"Content-Type": MEDIA_TYPE, "Content-Length": str(len(instead))})
             headers.setdefault("X-Content-Type-Options", "nosniff")
             headers.setdefault("Content-Security-Policy", _STAY_HERE)
+        elif message["type"] == "http.response.body" and instead:
+            message, instead = {**message, "body": instead}, b""
         await send(message)
 
     return with_headers
+
+
+def _headers_only(send: Send) -> Send:
+    async def without_body(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return without_body
+
+
+def _without_odd_range(scope: Scope, headers: Headers) -> Scope:
+    """A `Range` that is not one range of bytes is ignored (RFC 9110, 14.2): the answer is the whole."""
+    wanted = headers.get("range")
+    found = _RANGE.fullmatch(wanted or "")
+    if wanted is None or (found and not (found[2] and int(found[1]) > int(found[2]))):
+        return scope
+    kept = [(name, value) for name, value in scope["headers"] if name.lower() != b"range"]
+    return {**scope, "headers": kept}
 
 
 def _behind_proxy(scope: Scope, headers: Headers) -> Scope:

@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +18,9 @@ from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 REFERENCE = "#/components/schemas/{model}"
+BINARY = {"type": "string", "format": "binary"}
+# For the OpenAPI description of each service. The address is that of the description itself.
+ABOUT = {"contact": {"name": "From Vectors to Services"}, "servers": [{"url": "/"}]}
 RETRY_AFTER = {"Retry-After": "5"}  # seconds
 
 # A limit on the size of files is one more way to be out of space.
@@ -57,8 +60,10 @@ class ProblemError(HTTPException):
         errors: Sequence[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(status, detail, dict(headers or {}))
-        self.errors = [Fault(field=field, reason=reason) for field, reason in errors]
+        super().__init__(status, _whole(detail), dict(headers or {}))
+        self.errors = [
+            Fault(field=_whole(field), reason=_whole(reason)) for field, reason in errors
+        ]
 
     def response(self) -> JSONResponse:
         """The answer that tells of it."""
@@ -71,6 +76,11 @@ class ProblemError(HTTPException):
         return JSONResponse(
             problem.model_dump(), self.status_code, self.headers, media_type=MEDIA_TYPE
         )
+
+
+def _whole(text: str) -> str:
+    """Half a surrogate pair, which JSON can name and UTF-8 cannot write, becomes a question mark."""
+    return text.encode(errors="replace").decode()
 
 
 def why(error: OSError | sqlite3.Error | MilvusException) -> str:
@@ -114,7 +124,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def does_not_fit(request: Request, error: RequestValidationError) -> JSONResponse:
         errors = [
-            (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))
+            (
+                ".".join(map(str, e["loc"])),
+                NO_FILE if _is_no_file(e) else e["msg"].removeprefix("Value error, "),
+            )
             for e in error.errors()
         ]
         detail = "; ".join(f"{field}: {reason}" for field, reason in errors)
@@ -135,8 +148,22 @@ def install(app: FastAPI) -> None:
         return ProblemError(500, detail, headers={"Connection": "close"}).response()
 
 
+NO_FILE = "send a file here: a part of the form with a file name (filename=)"
+
+
+def _is_no_file(fault: Mapping[str, Any]) -> bool:
+    """Whether a text came where a file belongs, which FastAPI tells in words of Python."""
+    return fault["msg"].startswith("Value error, Expected UploadFile")
+
+
 def _describe_problems(document: dict[str, Any]) -> None:
-    """Add the Problem, and take out FastAPI's own 422: no answer here looks like that."""
+    """Add the Problem, and take out FastAPI's own 422: no answer here looks like that.
+
+    A file is said to be one in the words of OpenAPI 3.0 too, which are all that some generators know.
+    """
+    for content in _parts(document):
+        if content.get("contentMediaType"):
+            content["format"] = "binary"
     schemas = document["components"]["schemas"]
     schemas |= models_json_schema([(Problem, "validation")], ref_template=REFERENCE)[1]["$defs"]
     for name in ("HTTPValidationError", "ValidationError"):
@@ -145,6 +172,14 @@ def _describe_problems(document: dict[str, Any]) -> None:
         for operation in operations.values():
             if "application/json" in operation["responses"].get("422", {}).get("content", {}):
                 del operation["responses"]["422"]
+
+
+def _parts(document: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(document, dict):
+        yield document
+        document = list(document.values())
+    for part in document if isinstance(document, list) else ():
+        yield from _parts(part)
 
 
 def _as_problem(request: Request, error: HTTPException) -> ProblemError:
@@ -156,7 +191,10 @@ def _as_problem(request: Request, error: HTTPException) -> ProblemError:
         # The router names the methods of the first route that has this path, not of all.
         found = [route for route in request.app.routes if route.matches(request.scope)[0].value]
         allowed = {method for route in found for method in getattr(route, "methods", None) or ()}
+        allowed |= {"HEAD"} if "GET" in allowed else set()
         headers = {"Allow": ", ".join(sorted(allowed))}
     elif status == 400:  # the form parser's word for everything that it refuses
         status = 413 if "Too many files" in detail else 422
+        if detail == "Invalid multipart data.":
+            detail = "The form cannot be read: it is cut off, or a file name in it is very long."
     return ProblemError(status, detail, headers=headers)

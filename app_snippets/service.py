@@ -54,7 +54,7 @@ from pydantic_settings import BaseSettings, NoDecode
 from starlette.types import Receive, Scope, Send
 
 from app_snippets import problems
-from app_snippets.guard import CheckedRoute, Guard, UploadRate, upload
+from app_snippets.guard import FRAMES, CheckedRoute, Guard, UploadRate, upload
 from app_snippets.jobs import Job, Jobs, Source, watch
 from app_snippets.problems import ProblemError, documented
 from app_snippets.store import Store
@@ -68,8 +68,7 @@ PAGE_HEADERS = {
     # Nothing but our own files, and a frame only on this machine: JupyterLab shows the page in one.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src 'self' blob:; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'self' http://localhost:* http://127.0.0.1:* vscode-webview:"
+        f"img-src 'self' blob:; base-uri 'none'; form-action 'none'; {FRAMES}"
     ),
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
@@ -383,7 +382,8 @@ def _is_hidden(character: str) -> bool:
 
 def shown_name(name: str | None) -> str:
     """A client's file name as a line of text to show: no folders, nothing hidden in it."""
-    last = re.split(r"[/\\]", unicodedata.normalize("NFC", name or ""))[-1]
+    name = (name or "").replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
+    last = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
     line = "".join(" " if c.isspace() else c for c in last)
     flags = {place for flag in _FLAG.finditer(line) for place in range(*flag.span())}
     seen = "".join(c for i, c in enumerate(line) if i in flags or not _is_hidden(c))
@@ -436,7 +436,14 @@ def create_service(
         version="1",
         lifespan=lifespan,
         form_limits={"max_files": settings.max_files, "max_fields": 20, "max_part_size": 64_000},
-        responses=documented(421, 503),
+        responses=documented(403, 421, 503),
+        openapi_tags=[
+            {"name": "service", "description": "What the service is and holds."},
+            {"name": "jobs", "description": "Loads: how far they are, and how to stop one."},
+            {"name": "items", "description": "What can be found: put in, shown, removed."},
+            {"name": "search", "description": "Finding items, nearest first."},
+        ],
+        **problems.ABOUT,
     )
     app.router.route_class = CheckedRoute
     app.state.upload_rate = UploadRate(settings.upload_rate)
@@ -496,7 +503,7 @@ def _about_jobs(app: FastAPI, settings: ServiceSettings) -> None:
         """How far a load is."""
         return known(service.jobs.get(job_id), job_id)
 
-    @app.delete("/jobs/{job_id}", tags=["jobs"], status_code=202, responses=documented(403, 404))
+    @app.delete("/jobs/{job_id}", tags=["jobs"], status_code=202, responses=documented(404))
     def cancel_job(job_id: str, service: Running) -> Job:
         """Stop a load after the item in hand, or in it if that takes long: it becomes `interrupted`,
         what is in stays in.
@@ -527,15 +534,13 @@ def _about_items(app: FastAPI, settings: ServiceSettings, payload: type[Payload]
     def unknown(item_id: str) -> ProblemError:
         return ProblemError(404, f"There is no item {item_id!r}.")
 
-    @app.post(
-        "/items", tags=["items"], status_code=202, responses=documented(403, 413, 415, 422, 429)
-    )
+    @app.post("/items", tags=["items"], status_code=202, responses=documented(413, 415, 422, 429))
     @upload
     def add_items(
         service: Running,
         response: Response,
         files: Annotated[list[UploadFile], File(description="one or many", min_length=1)],
-        category: Annotated[Category, Form()] = "uploads",
+        category: Annotated[Category | None, Form(description="`uploads` if there is none")] = None,
     ) -> Accepted:
         """Take files in; a job makes them searchable. `Location` says where to watch it.
 
@@ -557,11 +562,11 @@ def _about_items(app: FastAPI, settings: ServiceSettings, payload: type[Payload]
                 path = job.path()
                 with path.open("wb") as copy:
                     shutil.copyfileobj(file.file, copy)
-                job.sources.append(Source(path, name, category))
+                job.sources.append(Source(path, name, category or "uploads"))
 
         return new_job(service, response, fill)
 
-    @app.post("/samples", tags=["items"], status_code=202, responses=documented(403, 413, 429))
+    @app.post("/samples", tags=["items"], status_code=202, responses=documented(413, 429))
     @upload
     def add_samples(service: Running, response: Response) -> Accepted:
         """Load the course's own data set; those of it that are here already are left alone."""
@@ -595,7 +600,12 @@ def _about_items(app: FastAPI, settings: ServiceSettings, payload: type[Payload]
         "/items/{item_id}/media",
         tags=["items"],
         response_class=FileResponse,
-        responses={200: {"content": {"image/webp": {}}}, 304: {}, **documented(404)},
+        responses={
+            200: {"content": {"image/webp": {"schema": problems.BINARY}}},
+            206: {"content": {"image/webp": {"schema": problems.BINARY}}},
+            304: {"description": "The client has it already"},
+            **documented(404, 416),
+        },
     )
     def get_media(item_id: ItemId, service: Running, request: Request) -> Response:
         """What the item looks like."""
@@ -604,7 +614,8 @@ def _about_items(app: FastAPI, settings: ServiceSettings, payload: type[Payload]
             raise unknown(item_id)
         # An id never gets other bytes, so it is its own tag.
         headers = {"ETag": f'"{item_id}"', "Cache-Control": "private, max-age=3600"}
-        if headers["ETag"] in request.headers.get("if-none-match", ""):
+        known = re.findall(r'\*|"[^"]*"', request.headers.get("if-none-match", ""))
+        if {"*", headers["ETag"]} & set(known):
             return Response(status_code=304, headers=headers)
         try:
             file = path.open("rb")
@@ -612,13 +623,13 @@ def _about_items(app: FastAPI, settings: ServiceSettings, payload: type[Payload]
             raise unknown(item_id) from None
         return MediaResponse(file, media_type=service.encoder.media_type, headers=headers)
 
-    @app.delete("/items/{item_id}", tags=["items"], status_code=204, responses=documented(403, 404))
+    @app.delete("/items/{item_id}", tags=["items"], status_code=204, responses=documented(404))
     def delete_item(item_id: ItemId, service: Running) -> None:
         """Remove an item, its vectors and its file."""
         if not service.store.delete(item_id):
             raise unknown(item_id)
 
-    @app.delete("/items", tags=["items"], status_code=204, responses=documented(403, 409, 422))
+    @app.delete("/items", tags=["items"], status_code=204, responses=documented(409, 422))
     def delete_all_items(
         service: Running,
         confirm: Annotated[Literal["true"], Query(description="say `true` if you mean it")],
@@ -666,7 +677,7 @@ def _about_searches(app: FastAPI, settings: ServiceSettings, payload: type[Paylo
         "/search",
         tags=["search"],
         response_model=Hits[payload],
-        responses=documented(403, 404, 413, 415, 422),
+        responses=documented(404, 413, 415, 422),
     )
     def search(
         service: Running,
@@ -691,7 +702,7 @@ def _about_searches(app: FastAPI, settings: ServiceSettings, payload: type[Paylo
         "/search/file",
         tags=["search"],
         response_model=Hits[payload],
-        responses=documented(403, 413, 415, 422, 429),
+        responses=documented(413, 415, 422, 429),
     )
     @upload
     async def search_by_file(

@@ -146,7 +146,12 @@ def create_app(settings: Settings) -> FastAPI:
         version="1",
         lifespan=lifespan,
         form_limits={"max_files": settings.max_files, "max_fields": 1, "max_part_size": 64_000},
-        responses=documented(421, 503),
+        responses=documented(403, 421, 503),
+        openapi_tags=[
+            {"name": "photos", "description": "What is in, and more of it."},
+            {"name": "jobs", "description": "Uploads: how far they are, and how to stop one."},
+        ],
+        **problems.ABOUT,
     )
     problems.install(app)
     app.add_middleware(
@@ -163,12 +168,12 @@ def create_app(settings: Settings) -> FastAPI:
     def page() -> FileResponse:
         return FileResponse(PAGES / "uploads.html", headers=PAGE_HEADERS)
 
-    @app.get("/count")
+    @app.get("/count", tags=["photos"])
     def count() -> Count:
         """How many different photos are in."""
         return Count(count=app.state.photos.count())
 
-    @app.post("/photos", status_code=202, responses=documented(403, 413, 415, 422))
+    @app.post("/photos", tags=["photos"], status_code=202, responses=documented(413, 415, 422))
     def add_photos(files: Annotated[list[UploadFile], File()], response: Response) -> Accepted:
         """Keep the files, name a job, answer. `Location` says where to watch it."""
         names = [shown_name(file.filename) for file in files]
@@ -193,12 +198,12 @@ def create_app(settings: Settings) -> FastAPI:
         response.headers["Location"] = f"jobs/{job.id}"
         return Accepted(job_id=job.id, accepted=len(files))
 
-    @app.get("/jobs/{job_id}", responses=documented(404))
+    @app.get("/jobs/{job_id}", tags=["jobs"], responses=documented(404))
     def get_job(job_id: str) -> Job:
         """How far it is."""
         return known(app.state.jobs.get(job_id), job_id)
 
-    @app.delete("/jobs/{job_id}", status_code=202, responses=documented(403, 404))
+    @app.delete("/jobs/{job_id}", tags=["jobs"], status_code=202, responses=documented(404))
     def cancel_job(job_id: str) -> Job:
         """Stop after the photo in hand, or in it if that takes long; what is in stays in."""
         return known(app.state.jobs.cancel(job_id), job_id)

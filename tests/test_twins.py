@@ -137,6 +137,26 @@ BAD = {
     "category is a number": b'{"text": "cat", "category": 1}',
     "category is a list": b'{"text": "cat", "category": ["food"]}',
     "a field misspelt": b'{"text": "cat", "limt": 3}',
+    "limit is NaN": b'{"text": "cat", "limit": NaN}',
+    "limit is infinite": b'{"text": "cat", "limit": 1e999}',
+    "a limit of 5000 digits": b'{"text": "cat", "limit": %s}' % (b"9" * 5000),
+    "text is NaN": b'{"text": NaN}',
+    "text is infinite": b'{"text": 1e999}',
+    "item_id is infinite": b'{"item_id": -Infinity}',
+    "category is NaN": b'{"text": "cat", "category": NaN}',
+    "NaN": b"NaN",
+    "NaN in a field misspelt": b'{"text": "cat", "limt": NaN}',
+    "text is half a character": rb'{"text": "\ud800"}',
+    "text ends in half a character": rb'{"text": "cat \udfff"}',
+    "a name with half a character": rb'{"text": "cat", "\ud800": 1}',
+    "text has no word, but a zero": rb'{"text": "\u0000"}',
+    "text has no word, but spaces of no width": rb'{"text": "\u200b\u200d"}',
+    "text has no word, but a stray accent": rb'{"text": "\u0301"}',
+    "text has no word, but what nobody agreed on": rb'{"text": "\ue000"}',
+    "not in UTF-8": b'{"text": "\xff"}',
+    "nested deeply": b'{"text": %s%s}' % (b"[" * 500, b"]" * 500),
+    "nested too deeply": b'{"text": %s%s}' % (b"[" * 25_000, b"]" * 25_000),
+    "nested too deeply, and half": b"[" * 30_000,
 }
 NAMED = ["text", "item_id", "limit", "category"]
 
@@ -150,6 +170,23 @@ def test_a_body_that_does_not_fit_is_a_422_that_names_the_field(api, case):
     assert field in detail
     if case == "a field misspelt":
         assert "limt" in detail
+
+
+@pytest.mark.parametrize("case", [case for case in BAD if "NaN" in case or "text" in case])
+def test_an_embedding_refuses_the_same(api, case):
+    answer = api.post(
+        "/embeddings", content=BAD[case], headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"]
+
+
+def test_half_a_character_names_no_photo_and_no_category(api):
+    typed = {"content-type": "application/json"}
+    answer = api.post("/search", content=rb'{"item_id": "\ud800"}', headers=typed)
+    assert (answer.status_code, type(answer.json()["detail"])) == (404, str)
+    odd = rb'{"text": "cat", "category": "\ud800"}'
+    assert hits(api.post("/search", content=odd, headers=typed)) == []
 
 
 @pytest.mark.parametrize("body", [{}, {"text": ""}, {"text": None}, {"txt": "cat"}])
@@ -186,6 +223,16 @@ def test_the_page_shows_what_was_found_and_runs_nothing_that_was_typed(api):
     assert page.text.count("/media") == 12
     assert "430 photos" in api.get("/").text
     assert api.get("/", params={"text": " "}).status_code == 200
+
+
+def test_a_page_for_a_text_without_a_word_is_refused(api):
+    assert api.get("/", params={"text": "\u200b"}).status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/redoc", "/openapi/swagger", "/nowhere"])
+def test_no_other_site_can_show_it_in_a_frame(api, path):
+    answer = api.get(path, params={"text": "cat"}, follow_redirects=True)
+    assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
 
 
 def test_the_twins_give_the_same_answers(services):

@@ -7,6 +7,9 @@ from typing import Self
 from pymilvus import DataType, MilvusClient
 
 from workshop import TextEncoder, connect, datasets
+from workshop.encoders import EncodingError
+
+__all__ = ["PAGES", "EncodingError", "Hit", "Item", "PhotoIndex"]
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 COLLECTION = "photos"
@@ -61,7 +64,10 @@ class PhotoIndex:
         return index
 
     def encode(self, text: str) -> list[float]:
-        """The text's embedding: 384 numbers, L2-normalised."""
+        """The text's embedding: 384 numbers, L2-normalised.
+
+        Raises EncodingError where there is nothing to encode: no visible character, or half of one.
+        """
         return self._encoder.encode([text])[0].tolist()
 
     def item(self, id: str) -> Item | None:

@@ -1,15 +1,18 @@
 """The photo search in FastAPI: types that check, one dependency, the same Jinja2 page."""
 
+import json
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.templating import Jinja2Templates
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
-from app_snippets.twins.index import PAGES, Hit, Item, PhotoIndex
+from app_snippets.guard import Confined
+from app_snippets.twins.index import PAGES, EncodingError, Hit, Item, PhotoIndex
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 templates = Jinja2Templates(PAGES)
@@ -20,9 +23,22 @@ def create_app(index: PhotoIndex) -> FastAPI:
     """Build the application around an index."""
     app = FastAPIOffline(title="Photo search", version="1")
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=64_000)
+    app.add_middleware(Confined)
+    for failure in (RequestValidationError, EncodingError, 400):
+        app.add_exception_handler(failure, unfit)
     app.state.photos = index
     app.include_router(api)
     return app
+
+
+async def unfit(request: Request, error: Exception) -> Response:
+    """What does not fit, without the input itself: NaN or half a character are no JSON."""
+    detail = "Send a JSON object as Content-Type: application/json."
+    if isinstance(error, RequestValidationError):
+        detail = [{"loc": fault["loc"], "msg": fault["msg"]} for fault in error.errors()]
+    elif isinstance(error, EncodingError):
+        detail = f"text: {error}"
+    return Response(json.dumps({"detail": detail}), 422, media_type="application/json")
 
 
 async def photos(request: Request) -> PhotoIndex:

@@ -2,11 +2,21 @@
 
 from typing import Any
 
-from flask import Blueprint, Flask, abort, current_app, render_template, request, send_file
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    current_app,
+    render_template,
+    request,
+    send_file,
+)
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from app_snippets.twins.index import PAGES, PhotoIndex
+from app_snippets.guard import FRAMES
+from app_snippets.twins.index import PAGES, EncodingError, PhotoIndex
 
 api = Blueprint("photos", __name__)
 
@@ -17,7 +27,9 @@ def create_app(index: PhotoIndex) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = 64_000
     app.extensions["photos"] = index
     app.register_blueprint(api)
+    app.after_request(confined)
     app.register_error_handler(HTTPException, problem)
+    app.register_error_handler(EncodingError, unfit)
     return app
 
 
@@ -87,7 +99,10 @@ def photos() -> PhotoIndex:
 
 def json_object(fields: set[str]) -> dict[str, Any]:
     """The request's body: a JSON object with no other fields than these."""
-    body = request.get_json(silent=True)
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:
+        abort(422, "The JSON is nested too deeply.")
     if not isinstance(body, dict):
         abort(422, "Send a JSON object as Content-Type: application/json.")
     if unknown := body.keys() - fields:
@@ -106,3 +121,14 @@ def text_of(body: dict[str, Any]) -> str:
 def problem(error: HTTPException) -> ResponseReturnValue:
     """Every failure as JSON; Flask's own are HTML."""
     return {"detail": error.description}, error.code
+
+
+def unfit(error: EncodingError) -> ResponseReturnValue:
+    """A text that has nothing to encode."""
+    return {"detail": f"text: {error}"}, 422
+
+
+def confined(response: Response) -> Response:
+    """No other site may show a page of ours in a frame."""
+    response.headers["Content-Security-Policy"] = FRAMES
+    return response

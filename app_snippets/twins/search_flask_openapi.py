@@ -1,6 +1,5 @@
 """The photo search in Flask with flask-openapi3: Pydantic checks bodies, OpenAPI pages come along."""
 
-import json
 from typing import Annotated, Any, Self
 
 from flask import (
@@ -24,7 +23,8 @@ from pydantic import (
 )
 from werkzeug.exceptions import HTTPException
 
-from app_snippets.twins.index import PAGES, PhotoIndex
+from app_snippets.guard import FRAMES
+from app_snippets.twins.index import PAGES, EncodingError, PhotoIndex
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 api = APIBlueprint("photos", __name__)
@@ -41,7 +41,10 @@ def create_app(index: PhotoIndex) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = 64_000
     app.extensions["photos"] = index
     app.register_api(api)
+    app.after_request(confined)
     app.register_error_handler(HTTPException, problem)
+    app.register_error_handler(EncodingError, unfit)
+    app.register_error_handler(RecursionError, too_deep)
     return app
 
 
@@ -166,10 +169,27 @@ def photos() -> PhotoIndex:
 
 
 def invalid(error: ValidationError) -> Response:
-    """What Pydantic found, in the shape of every other failure."""
-    return make_response({"detail": json.loads(error.json())}, 422)
+    """What Pydantic found, without the input itself: half a character is no JSON."""
+    faults = [{"loc": fault["loc"], "msg": fault["msg"]} for fault in error.errors()]
+    return make_response({"detail": faults}, 422)
 
 
 def problem(error: HTTPException) -> tuple[dict[str, Any], int | None]:
     """Every failure as JSON; Flask's own are HTML."""
     return {"detail": error.description}, error.code
+
+
+def unfit(error: EncodingError) -> tuple[dict[str, Any], int]:
+    """A text that has nothing to encode."""
+    return {"detail": f"text: {error}"}, 422
+
+
+def too_deep(error: RecursionError) -> tuple[dict[str, Any], int]:
+    """A body that Python's JSON reader gives up on."""
+    return {"detail": "The JSON is nested too deeply."}, 422
+
+
+def confined(response: Response) -> Response:
+    """No other site may show a page of ours in a frame."""
+    response.headers["Content-Security-Policy"] = FRAMES
+    return response

@@ -119,10 +119,30 @@ def test_openapi_describes_every_failure_as_a_problem(loaded):
         assert name in document["components"]["schemas"]
     for methods in document["paths"].values():
         for operation in methods.values():
-            assert {"421", "503"} <= set(operation["responses"])
+            assert {"403", "421", "503"} <= set(operation["responses"])
             for status, response in operation["responses"].items():
                 if int(status) >= 400:
                     assert list(response["content"]) == ["application/problem+json"]
+
+
+HOSTS = ["[", "[::1", "127.0.0.1]", "[zz]", "evil@127.0.0.1", "127.0.0.1:80:80", "127.0.0.1/"]
+ORIGINS = ["http://[", "http://[zz]/", "null", "http://", "//", "http://evil@127.0.0.1", "["]
+
+
+@pytest.mark.parametrize(
+    "header, value, status",
+    [*(("Host", host, 421) for host in HOSTS), *(("Origin", o, 403) for o in ORIGINS)],
+)
+def test_a_caller_that_cannot_be_told_is_refused(loaded, header, value, status):
+    problem = assert_problem(loaded.client.get("count", headers={header: value}), status)
+    assert "Traceback" not in problem["detail"]
+
+
+@pytest.mark.parametrize("path", ["", "docs", "redoc", "docs/oauth2-redirect", "nothing", "count"])
+def test_no_other_site_can_show_it_in_a_frame(loaded, path):
+    for headers in ({}, {"Host": "elsewhere.example"}):
+        policy = loaded.client.get(path, headers=headers).headers["content-security-policy"]
+        assert "frame-ancestors 'self' http://localhost:*" in policy
 
 
 # ----------------------------------------------------------------------------- adding items
@@ -202,6 +222,8 @@ NAMES = {
     "a\U000e0067\ufeff\u00ad\u2066b\ufdd0.png": "ab.png",
     "\u200d\u200c": "unnamed",
     "x" * 300 + ".png": "x" * 100,
+    "y" * 3000: "y" * 100,
+    "a%22b%0D%0Ac.jpg": 'a"b c.jpg',  # browsers write a quote and the ends of lines so
 }
 
 
@@ -337,6 +359,15 @@ def test_events_of_an_unknown_job_are_refused_as_a_problem(loaded):
     assert refused.value.response.headers["content-type"] == "application/problem+json"
 
 
+def test_a_refused_websocket_is_no_error_in_the_log(loaded, caplog):
+    url = f"{loaded.url.replace('http', 'ws')}/jobs/{UNKNOWN}/events"
+    for headers in ({}, {"Origin": "https://evil.example"}):
+        with pytest.raises(InvalidStatus):
+            connect(url, proxy=None, additional_headers=headers)
+    loaded.client.get("count")  # by now the server has written what it had to say of them
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_a_cancelled_load_stops_and_keeps_what_is_in(empty):
     accepted = empty.client.post("samples")
     job_id = accepted.json()["job_id"]
@@ -453,6 +484,53 @@ def test_media_is_a_picture_with_its_type_and_may_be_cached(loaded, items):
     unchanged = loaded.client.get(path, headers=known)
     assert (unchanged.status_code, unchanged.content) == (304, b"")
     assert loaded.client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize("tag", ["*", "W/{}", '"other", {}', '"a,b" , W/{}'])
+def test_media_that_a_client_has_are_not_sent_again(loaded, items, tag):
+    path = f"items/{items[0][0]}/media"
+    known = tag.format(loaded.client.head(path).headers["etag"])
+    assert loaded.client.get(path, headers={"If-None-Match": known}).status_code == 304
+    other = {"If-None-Match": f'"x{items[0][0]}"'}
+    assert loaded.client.get(path, headers=other).status_code == 200
+
+
+@pytest.mark.parametrize("odd", ["items=0-1", "bytes=abc", "garbage", "bytes=5-4", "bytes=0-1,4-5"])
+def test_a_range_that_is_none_is_ignored(loaded, items, odd):
+    for path in ("", "page/reverse_image_search.js", f"items/{items[0][0]}/media"):
+        whole = loaded.client.get(path)
+        asked = loaded.client.get(path, headers={"Range": odd})
+        assert (asked.status_code, asked.content) == (200, whole.content)
+
+
+def test_a_range_is_answered_and_one_beyond_the_end_is_a_problem(loaded, items):
+    path = f"items/{items[0][0]}/media"
+    whole = loaded.client.get(path).content
+    for asked, part in (("0-9", whole[:10]), ("-5", whole[-5:]), ("10-", whole[10:])):
+        answer = loaded.client.get(path, headers={"Range": f"bytes={asked}"})
+        assert (answer.status_code, answer.content) == (206, part)
+    answer = loaded.client.get(path, headers={"Range": "bytes=99999999-"})
+    assert_problem(answer, 416)
+    assert answer.headers["content-range"] == f"bytes */{len(whole)}"
+
+
+def test_head_says_what_get_says_without_its_body(loaded, items):
+    item = f"items/{items[0][0]}"
+    for path in (
+        "",
+        "health",
+        "count",
+        "items",
+        item,
+        f"{item}/media",
+        "docs",
+        "nothing",
+        "items/x",
+    ):
+        full, head = loaded.client.get(path), loaded.client.head(path)
+        assert (head.status_code, head.content) == (full.status_code, b"")
+        for name in ("content-type", "content-length"):
+            assert head.headers[name] == full.headers[name]
 
 
 @pytest.mark.parametrize(
@@ -577,6 +655,42 @@ def test_a_query_that_does_not_fit_is_refused_by_field(loaded, query, field):
     assert problem["errors"][0]["field"].endswith(field)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"text": NaN}',
+        b'{"text": "x", "limit": 1e999}',
+        rb'{"text": "x\ud800"}',
+        rb'{"text": "x", "\ud800": 1}',
+        rb'{"text": "x", "category": "\ud800"}',
+        b"[" * 30_000,
+        b'{"text": "\xff"}',
+    ],
+)
+def test_json_that_is_odd_is_refused(loaded, body):
+    typed = {"Content-Type": "application/json"}
+    assert_problem(loaded.client.post("search", content=body, headers=typed), 422)
+
+
+def test_an_item_named_by_half_a_character_is_not_found(loaded):
+    typed = {"Content-Type": "application/json"}
+    body = rb'{"item_id": "\ud800"}'
+    assert_problem(loaded.client.post("search", content=body, headers=typed), 404)
+
+
+def test_a_file_without_a_file_name_is_refused_in_plain_words(loaded):
+    for name in ("", "; filename*=UTF-8''a.jpg"):
+        body = f'--cut\r\nContent-Disposition: form-data; name="file"{name}\r\n\r\nx\r\n--cut--\r\n'
+        typed = {"Content-Type": "multipart/form-data; boundary=cut"}
+        answer = loaded.client.post("search/file", content=body, headers=typed)
+        assert "class" not in assert_problem(answer, 422, "file name")["detail"]
+
+
+def test_a_file_name_too_long_for_a_header_is_refused_in_words(loaded):
+    files = {"file": ("y" * 5000, png())}
+    assert_problem(loaded.client.post("search/file", files=files), 422, "file name")
+
+
 def test_a_query_that_is_no_json_is_refused(loaded):
     typed = {"Content-Type": "application/json"}
     assert_problem(loaded.client.post("search", content="{", headers=typed), 422, "JSON")
@@ -598,7 +712,7 @@ def test_unknown_addresses_and_methods_are_problems(loaded):
     assert_problem(loaded.client.get("nothing/here"), 404, "/nothing/here")
     refused = loaded.client.put("items", json={})
     assert_problem(refused, 405, "PUT")
-    assert refused.headers["allow"] == "DELETE, GET, POST"
+    assert refused.headers["allow"] == "DELETE, GET, HEAD, POST"
 
 
 def test_media_that_someone_removed_are_not_found(loaded, items):
