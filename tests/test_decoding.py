@@ -9,17 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
-from bombs import NEVER, chunk, flat_png
+from bombs import NEVER, chunk, flat_png, many_scans
 from PIL import Image
 
 from workshop import datasets
-from workshop.decoding import PictureReader
+from workshop.decoding import SMALL_FILE, PictureReader
 from workshop.errors import Stopped
 from workshop.paths import ROOT
 from workshop.pictures import ImageError, ImageTooLarge, load_image
 
-PHOTO = datasets.photos()[0].path.read_bytes()
-SIZE = load_image(PHOTO).size
+PHOTO = datasets.photos()[0].path.read_bytes()  # small enough to be read in this process
+LARGE, SIZE = flat_png(600), (600, 600)
 
 
 def children() -> list[psutil.Process]:
@@ -43,7 +43,8 @@ def make() -> Iterator[type[PictureReader]]:
 
 def test_pictures_are_read_as_in_this_process(make):
     reader = make()
-    assert reader.read(PHOTO, "a.webp").tobytes() == load_image(PHOTO).tobytes()
+    for content in (PHOTO, LARGE):
+        assert reader.read(content, "a.webp").tobytes() == load_image(content).tobytes()
     large = flat_png(3_000)
     assert reader.read(large, "a.png").size == (1024, 1024)
     assert make(longest_side=50).read(large, "a.png").size == (50, 50)
@@ -51,7 +52,7 @@ def test_pictures_are_read_as_in_this_process(make):
 
 def test_what_is_refused_in_this_process_is_refused_with_the_same_words(make):
     reader = make(max_pixels=1_000, max_scans=9)
-    for content in (PHOTO, b"no picture", b"", NEVER):
+    for content in (PHOTO, LARGE, b"no picture", b"no picture" * 99_999, b"", NEVER):
         with pytest.raises(ImageError) as there:
             reader.read(content, "mine.jpg")
         with pytest.raises(ImageError) as here:
@@ -60,11 +61,26 @@ def test_what_is_refused_in_this_process_is_refused_with_the_same_words(make):
     assert len(children()) == 1  # a refusal costs no process
 
 
+def test_a_small_picture_does_without_a_process_and_no_other(make):
+    reader = make()
+    for process in children():
+        process.kill()
+    assert reader.read(PHOTO, "a.webp").tobytes() == load_image(PHOTO).tobytes()
+    for costly in (LARGE, many_scans(21), PHOTO + bytes(SMALL_FILE)):
+        with pytest.raises(ImageError, match="broke down"):
+            reader.read(costly, "a")
+        for process in children():
+            process.kill()
+        reader = make()
+        for process in children():
+            process.kill()
+
+
 def test_the_time_of_a_picture_is_limited(make):
     reader = make(max_scans=10**9, max_seconds=0.3)
     with pytest.raises(ImageTooLarge, match=r"slow.jpg takes more than 0.3 s .*max_decode_seconds"):
         reader.read(NEVER, "slow.jpg")
-    assert reader.read(PHOTO, "a.webp").size == SIZE
+    assert reader.read(LARGE, "a.png").size == SIZE
 
 
 def test_the_time_is_limited_where_python_reads_too(make):
@@ -81,12 +97,12 @@ def test_the_memory_of_a_picture_is_limited(make):
         ImageTooLarge, match=r"a.png takes more than 150,000,000 bytes.*max_decode_bytes"
     ):
         reader.read(flat_png(7_000), "a.png")
-    assert reader.read(PHOTO, "a.webp").size == SIZE
+    assert reader.read(LARGE, "a.png").size == SIZE
 
 
 def test_memory_is_given_back(make):
     reader = make()
-    reader.read(PHOTO, "a.webp")
+    reader.read(LARGE, "a.png")
     (process,) = children()
     before = process.memory_info().rss
     reader.read(flat_png(6_000), "a.png")
@@ -104,7 +120,7 @@ def test_reading_stops_when_it_is_told_to(make):
     with pytest.raises(Stopped):
         reader.read(NEVER, "slow.jpg", stopped)
     assert children() == []
-    assert reader.read(PHOTO, "a.webp").size == SIZE
+    assert reader.read(LARGE, "a.png").size == SIZE
 
 
 def test_who_waits_for_a_turn_is_stopped_too(make):
@@ -119,7 +135,7 @@ def test_who_waits_for_a_turn_is_stopped_too(make):
         reading = pool.submit(reader.read, NEVER, "slow.jpg", first)
         busy.wait()
         with pytest.raises(Stopped):
-            reader.read(PHOTO, "a.webp", lambda asked=[]: asked.append(1) or len(asked) > 3)
+            reader.read(LARGE, "a.png", lambda asked=[]: asked.append(1) or len(asked) > 3)
         enough.set()
         assert isinstance(reading.exception(), Stopped)
 
@@ -162,18 +178,18 @@ def test_a_process_that_breaks_down_takes_nothing_with_it(make):
 
     with pytest.raises(ImageError, match=r"slow.jpg cannot be read: the program .* broke down"):
         reader.read(NEVER, "slow.jpg", crash)
-    assert reader.read(PHOTO, "a.webp").size == SIZE
+    assert reader.read(LARGE, "a.png").size == SIZE
 
 
 def test_what_libraries_print_about_a_file_is_not_seen(make, capfd):
     content = io.BytesIO()
-    Image.new("RGB", (9, 9)).save(content, "TIFF", compression="tiff_lzw", dpi=(72, 72))
+    Image.new("RGB", SIZE).save(content, "TIFF", compression="tiff_lzw", dpi=(72, 72))
     tiff = content.getvalue()
     odd = tiff.replace(b"\x28\x01\x03\0\x01\0\0\0\x02", b"\x28\x01\x03\0\x01\0\0\0\x63")
     assert odd != tiff  # a unit of resolution that there is not
     load_image(odd)
     assert "Bad value" in capfd.readouterr().err
-    assert make().read(odd, "a.tif").size == (9, 9)
+    assert make().read(odd, "a.tif").size == SIZE
     assert capfd.readouterr() == ("", "")
 
 
@@ -181,7 +197,7 @@ def test_what_libraries_print_about_a_file_is_not_seen(make, capfd):
 def test_a_process_ends_with_the_one_that_started_it_however_that_ends(busy):
     code = (
         "import psutil, sys, threading; sys.path.insert(0, 'tests')\n"
-        "from bombs import NEVER; from workshop.decoding import PictureReader\n"
+        "from bombs import NEVER; from workshop.decoding import SMALL_FILE, PictureReader\n"
         "reader = PictureReader(max_scans=10**9, max_seconds=0.5)\n"
         "print(psutil.Process().children()[0].pid, flush=True)\n"
         + (

@@ -1,4 +1,4 @@
-"""Pictures read in processes of their own, which can be ended at any moment.
+"""Pictures of any size read in processes of their own, which can be ended at any moment.
 
 What a stranger's file will cost is not known before it is decoded, and no thread can be stopped in
 the middle of that. A process can: when it takes too long or too much memory, when the load is
@@ -26,13 +26,17 @@ from workshop.errors import Stopped
 from workshop.paths import ROOT
 from workshop.pictures import MAX_PIXELS, MAX_SCANS, ImageError, ImageTooLarge, load_image
 
+# Up to here a picture costs some milliseconds and megabytes whatever is in it: less than its way to
+# a process and back is worth.
+SMALL_FILE = 2**18  # bytes
+SMALL = {"max_pixels": 2**18, "max_scans": 20}
 MAX_SECONDS = 5.0
 MAX_BYTES = 1024**3
 PIPE = 2**20  # bytes that one side can write ahead of the other, where the system lets us
 GRACE = 0.5  # of the processor's time: what takes less is finished rather than stopped
 LOOK = 0.05  # seconds between two looks at a process that works
 # On a busy machine a process gets a part of the processor; one that gets nothing ends all the same.
-PATIENCE = 6  # times the processor's time
+PATIENCE = 20  # times the processor's time
 
 
 class PictureReader:
@@ -89,6 +93,10 @@ class PictureReader:
             if stopped() or self._closed.is_set():
                 raise Stopped
 
+        if len(content) <= SMALL_FILE:
+            with suppress(ImageTooLarge):
+                limits = {key: min(most, self._options[key]) for key, most in SMALL.items()}
+                return load_image(content, name=name, **{**self._options, **limits})
         with self._process(check) as process:
             answer = process.ask(content, name)
             while not wait([answer], LOOK).done:
