@@ -118,7 +118,7 @@ class ServiceSettings(BaseSettings):
     max_decode_seconds: float = Field(MAX_SECONDS, gt=0)  # of a processor, to read one file
     max_decode_bytes: int = Field(MAX_BYTES, gt=0)  # of memory, to read one file
     max_decodes: int = Field(2, gt=0)  # files read at once, and searches by file
-    max_wait: float = Field(10.0, gt=0)  # seconds that a search by file waits for its turn
+    max_wait: float = Field(20.0, gt=0)  # seconds that a search by file waits for its turn
     max_text: int = Field(1_000, gt=0)  # characters of a search
     max_queued_jobs: int = Field(8, gt=0)
     upload_rate: str = "120/minute"  # from one address

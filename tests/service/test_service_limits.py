@@ -172,11 +172,11 @@ def test_a_file_that_takes_too_long_or_too_much_memory_is_refused_and_named(star
 
 def test_searches_by_large_files_wait_for_their_turn_and_memory_stays_small(start, case):
     of_pictures(case)
-    service = start()
-    large, seen = flat_png(5_000), []
     this = psutil.Process()
-    before = this.memory_info().rss
     others = this.children()
+    service = start(max_wait=600)
+    large, seen = flat_png(5_000), []
+    before = this.memory_info().rss
     with ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(search, service, large) for _ in range(8)]
         while not all(answer.done() for answer in answers):
