@@ -401,6 +401,21 @@ def wait_for(url: str, process: subprocess.Popen) -> httpx.Response:
     raise AssertionError(f"{url} did not answer in five minutes")
 
 
+def test_the_tests_write_nothing_into_a_learners_folder(monkeypatch, tmp_path):
+    """Neither Jupyter's files nor what IPython, Matplotlib and Towhee keep."""
+    mine = tmp_path / "mine"
+    monkeypatch.setenv("WORKSHOP_HOME", str(mine))
+    monkeypatch.setattr(course, "set_up", lambda test: None)
+    seen: list[dict[str, str]] = []
+    monkeypatch.setattr(course.subprocess, "call", lambda command, cwd, env: seen.append(env) or 0)
+    assert course.test(["lint"]) == 0
+    assert not mine.exists()
+    assert [name for name, value in seen[0].items() if str(mine) in value] == []
+    home = seen[0]["WORKSHOP_HOME"]
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
+        assert seen[0][name].startswith(home)
+
+
 # -------------------------------------------------------------------------------------------- CI
 
 

@@ -323,7 +323,8 @@ def test(args: list) -> int:
     results = {}
     # a learner's progress and databases stay untouched
     with tempfile.TemporaryDirectory(prefix="workshop-") as home:
-        env = {**environment(), "WORKSHOP_HOME": home}
+        os.environ["WORKSHOP_HOME"] = home
+        env = environment()
         env.pop("MILVUS_URI", None)
         beside = None
         if "unit" in names and len(names) > 1:
