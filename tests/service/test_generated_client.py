@@ -1,0 +1,90 @@
+"""A client that openapi-python-client makes from a service's description does every call."""
+
+import importlib
+import re
+import subprocess
+import sys
+from io import BytesIO
+
+import pytest
+
+CONFIG = """\
+content_type_overrides:  # bytes, to this generator, are this type alone
+  {media_type}: application/octet-stream
+post_hooks: []
+"""
+
+
+@pytest.fixture
+def generated(loaded, tmp_path, monkeypatch):
+    """The module of a name in the package that was generated."""
+    (tmp_path / "description.json").write_bytes(loaded.client.get("openapi.json").content)
+    (tmp_path / "config.yaml").write_text(CONFIG.format(media_type=loaded.case.media_type))
+    program = "from openapi_python_client.cli import app; app()"
+    made = subprocess.run(
+        [
+            *[sys.executable, "-c", program, "generate", "--path=description.json"],
+            *["--config=config.yaml", "--output-path=generated_client", "--meta=none"],
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "WARNING" not in made.stdout
+    monkeypatch.syspath_prepend(tmp_path)
+    yield lambda name: importlib.import_module(f"generated_client.{name}")
+    for name in [name for name in sys.modules if name.startswith("generated_client")]:
+        del sys.modules[name]
+
+
+def test_a_generated_client_does_every_call(loaded, generated):
+    types, models = generated("types"), generated("models")
+    client = generated("client").Client(base_url=loaded.url, timeout=60)
+    document = loaded.client.get("openapi.json").json()
+    ids = {
+        re.sub("_+", "_", operation["operationId"]): operation["tags"][0]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+    }
+    called = set()
+
+    def call(name, *args, status=200, **kwargs):
+        called.add(name)
+        answer = generated(f"api.{ids[name]}.{name}").sync_detailed(*args, client=client, **kwargs)
+        assert answer.status_code == status, answer.content
+        return answer
+
+    def file(number):
+        name, content = loaded.case.files[number]
+        return types.File(payload=BytesIO(content), file_name=name, mime_type="image/webp")
+
+    assert call("health_health_get").parsed.service == loaded.case.name
+    assert call("count_count_get").parsed.count == loaded.count()
+    assert call("categories_categories_get").parsed.categories
+    body = models.BodyAddItemsItemsPost(files=[file(0), file(1)], category="generated")
+    accepted = call("add_items_items_post", body=body, status=202)
+    assert accepted.parsed.accepted == 2
+    loaded.finished(accepted)
+    job = call("get_job_jobs_job_id_get", accepted.parsed.job_id).parsed
+    assert (job.state, job.done) == ("done", 2)
+    call("cancel_job_jobs_job_id_delete", accepted.parsed.job_id, status=202)
+    listed = call("list_items_items_get", category="generated").parsed
+    assert listed.total == 2
+    item_id = listed.items[0].id
+    assert call("get_item_items_item_id_get", item_id).parsed.id == item_id
+    media = call("get_media_items_item_id_media_get", item_id).parsed
+    assert media.payload.read() == loaded.client.get(f"items/{item_id}/media").content
+    query = models.SearchByText(text=loaded.case.text, limit=3)
+    assert len(call("search_search_post", body=query).parsed.hits) == 3
+    query = models.BodySearchByFileSearchFilePost(file=file(0), limit=3)
+    assert len(call("search_by_file_search_file_post", body=query).parsed.hits) == 3
+    for item in listed.items:
+        call("delete_item_items_item_id_delete", item.id, status=204)
+    samples = call("add_samples_samples_post", status=202)
+    loaded.finished(samples)
+    refused = generated(
+        "api.items.delete_all_items_items_delete"
+    )  # not in a service that others use
+    assert refused.sync_detailed(client=client, confirm="false").status_code == 422
+    assert called | {"delete_all_items_items_delete"} == set(ids)
