@@ -885,7 +885,8 @@ def test_a_clone_from_before_this_command_takes_it_over(learner):
     assert MINE in learner.code()
 
 
-def test_old_windows_line_ends_are_mended(tmp_path, learner):
+@pytest.mark.parametrize("pulled", [False, True])
+def test_old_windows_line_ends_are_mended(tmp_path, learner, pulled):
     """A clone from before .gitattributes, by Git for Windows."""
     shutil.rmtree(learner.root)
     publish(learner.origin, {"data/words.txt": "one\ntwo\n"})
@@ -893,10 +894,19 @@ def test_old_windows_line_ends_are_mended(tmp_path, learner):
     git(tmp_path, *clone, str(learner.root))
     assert (learner.root / "data" / "words.txt").read_bytes() == b"one\r\ntwo\r\n"
     publish(learner.origin, {".gitattributes": "* text=auto eol=lf\n/data/** -text\n"})
+    if pulled:  # which leaves them as they are
+        learner.git("pull", "--quiet")
+        assert (learner.root / "data" / "words.txt").read_bytes() == b"one\r\ntwo\r\n"
+    (learner.root / "README.md").write_bytes(b"# Mine\r\n")
+    os.utime(learner.root / "data" / "words.txt")  # else git does not even look
     learner.update()
     assert (learner.root / "data" / "words.txt").read_bytes() == b"one\ntwo\n"
-    assert learner.git("status", "--porcelain") == ""
-    assert not list(learner.root.glob("mine-*"))
+    changed = [path.name for path in learner.root.glob("mine-*/elsewhere/*")]
+    if pulled:
+        assert (learner.root / "README.md").read_bytes() == b"# Mine\r\n", "nothing new: it stays"
+        assert changed == []
+    else:
+        assert changed == ["README.md"]
 
 
 def test_the_copies_disturb_neither_git_nor_the_builder_nor_lint(learner):

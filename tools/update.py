@@ -419,6 +419,8 @@ def update() -> int:
     unmerged = names("diff", "--name-only", "--diff-filter=U", "-z")
     if is_ancestor(course.newest, course.head) and not (unfinished or torn or unmerged):
         print("This is the newest version.")
+        if mend_line_ends():
+            print("Files that git had given the line ends of Windows are as they should be again.")
         return 0
     base = course.base()
     with Keeper(course, base) as keeper:
@@ -432,7 +434,7 @@ def update() -> int:
         git("read-tree", base)  # so that files of the learner's are none of git's to remove
         keeper.clear_the_way()
         git("checkout", "--quiet", "--force", "--no-track", "-B", course.local, course.newest)
-        mend_line_ends(keeper.changed)
+        mend_line_ends()
         set_upstream(course)
         for path, content in wanted.items():
             write(ROOT / path, content)
@@ -495,13 +497,13 @@ class Keeper:
         for path, content in contents.items():
             # by their bytes: a filter such as nbstripout makes outputs invisible to git
             file = ROOT / path
-            if file.is_file() and file.read_bytes().replace(b"\r\n", b"\n") != content:
+            if file.is_file() and unix(file) != content:
                 self.changed.add(path)
         for path in sorted(self.changed | (set(self.newest.files) - set(self.base.files))):
             file = ROOT / path
             if not os.path.lexists(str(file)) or (file.is_dir() and not file.is_symlink()):
                 continue
-            if not file.is_symlink() and self._is_newest(path):
+            if not file.is_symlink() and self._is_the_courses(path):
                 continue
             shutil.copy2(str(file), str(self.place(path)), follow_symlinks=False)
             if path.endswith(".ipynb") and file.is_file():
@@ -511,11 +513,14 @@ class Keeper:
         copies.sort(key=lambda path: (ROOT / path).stat().st_mtime, reverse=True)
         self.notebooks += [(path, (ROOT / path).read_bytes()) for path in copies]
 
-    def _is_newest(self, path: str) -> bool:
-        sha = self.newest.files.get(path)
-        if sha is None:
-            return False
-        return git("hash-object", "--", path).strip() == sha
+    def _is_the_courses(self, path: str) -> bool:
+        """Whether a file is as in the new version, or but for its line ends as in the old one."""
+        as_it_is = git("hash-object", "--", path).strip()
+        plain = git("hash-object", "--stdin", given=unix(ROOT / path)).strip()
+        return as_it_is == self.newest.files.get(path) or plain in (
+            self.newest.files.get(path),
+            self.base.files.get(path),
+        )
 
     def keep_staged(self, unmerged: list) -> None:
         """Copy what git was given to commit and is not in the files, and both sides of conflicts."""
@@ -615,7 +620,7 @@ def new_notebooks(keeper: Keeper, answers: Answers) -> tuple:
         there.update(numbers)
         file = ROOT / path
         same = keeper.base.files.get(path) == keeper.newest.files[path]
-        if same and file.is_file() and path in keeper.changed:
+        if same and file.is_file() and unix(file) != content:
             try:
                 Notebook(file.read_bytes())
                 wanted[path] = file.read_bytes()
@@ -634,18 +639,30 @@ def new_notebooks(keeper: Keeper, answers: Answers) -> tuple:
     return wanted, filled, sorted(set(answers.found) - there)
 
 
-def mend_line_ends(changed: set) -> None:
-    """Files that Git on Windows once gave other line ends than the course now asks for."""
+def mend_line_ends() -> bool:
+    """Files that Git on Windows once gave other line ends than the course now asks for.
+
+    A pull does not rewrite them, and a checkout takes them for unchanged. Returns whether there
+    were any; what differs in more than its line ends stays.
+    """
     wrong = []
     for line in names("ls-files", "--eol", "-z"):
         about, _, path = line.partition("\t")
         exact = "attr/-text" in about or "eol=lf" in about
-        if exact and "i/lf" in about and "w/crlf" in about and path not in changed:
-            wrong.append(path)
+        if exact and "i/lf" in about and "w/crlf" in about:
+            stored = run_git("show", f":{path}").stdout
+            if unix(ROOT / path) == stored:
+                wrong.append(path)
     for path in wrong:
         (ROOT / path).unlink()
     if wrong:
         git("checkout", "--quiet", "--", *wrong)
+    return bool(wrong)
+
+
+def unix(file: Path) -> bytes:
+    """What a file says, with the line ends of the course."""
+    return file.read_bytes().replace(b"\r\n", b"\n")
 
 
 def set_upstream(course: Course) -> None:
