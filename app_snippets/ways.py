@@ -1,7 +1,6 @@
 """Six ways to run a load that takes time: which of them still know of it after a kill?
 
-`uvicorn app_snippets.ways:app`. Chapter 08 runs it as `python -m app_snippets.ways`, kills it and starts
-it again.
+`uvicorn app_snippets.ways:app`. Chapter 08 runs it with `own_process`, kills it and starts it again.
 """
 
 import asyncio
@@ -9,14 +8,17 @@ import logging
 import os
 import queue
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import uvicorn
 from fastapi import BackgroundTasks, FastAPI, HTTPException
 from pydantic import BaseModel, Field
@@ -156,6 +158,33 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 app = create_app(Settings())
+
+
+@dataclass(frozen=True)
+class OwnProcess:
+    """The service in a program of its own: a client of it, and a way to kill it."""
+
+    process: subprocess.Popen
+    client: httpx.Client
+
+    def kill(self) -> None:
+        """End the program at once, as the system does when memory runs out."""
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def own_process() -> Iterator[OwnProcess]:
+    """Run `python -m app_snippets.ways` in a block; at its end the program is killed."""
+    command = [sys.executable, "-m", "app_snippets.ways"]
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as process:  # noqa: S603
+        try:
+            ready = next(line for line in process.stderr if "running on" in line)
+            with httpx.Client(base_url=ready.split()[4], timeout=30) as client:
+                yield OwnProcess(process, client)
+        finally:
+            process.kill()
 
 
 def _end_with_the_parent() -> None:

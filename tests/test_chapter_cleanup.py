@@ -26,8 +26,8 @@ CHAPTERS = {
         "run = load.run(",  # six run, and the load generator is a process of its own
     ],
     "08_async": [
-        "process.kill()\nfor way",  # a service runs in a process of its own
-        "print(sum(not handler.done()",  # clients of a WebSocket have left, their handlers run
+        "ways.kill()",  # a service runs in a process of its own
+        "at_work = [",  # clients of a WebSocket have left, their handlers run
     ],
 }
 # Their first line is one at which a process of their own runs; elsewhere all lives in the kernel.

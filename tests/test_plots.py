@@ -418,3 +418,27 @@ def test_a_film_without_cuts_says_so_and_one_of_other_length_is_refused(some):
     assert plots.film_cuts(film, [0.9], []).alt.endswith("No cut is marked.")
     with pytest.raises(WorkshopError, match="2 frames have 1 pair of neighbours, not 2"):
         plots.film_cuts(film, [0.9, 0.8], [])
+# ------------------------------------------------------------------------ chapter 08, waiting
+
+
+def test_stored_over_time_says_when_the_answer_came_and_when_all_was_stored():
+    picture = plots.stored_over_time([(0.1, 0), (1, 30), (2.5, 60)], received=0.05)
+    assert "202 after 0.05 s" in picture.alt and "60 photos after 2.5 s" in picture.alt
+    png(picture)
+
+
+def test_lanes_have_a_row_for_each_thread():
+    picture = plots.lanes()
+    assert len(picture.axes[0].get_yticklabels()) == 4
+    png(picture)
+
+
+def test_answers_say_how_long_the_load_and_the_slowest_question_took():
+    spans = [(0, 2.0), (0.1, 0.11), (0.2, 2.05)]
+    picture = plots.answers_during_a_load(spans)
+    assert "after 2.0 s; of 2 small questions the slowest waited 1.85 s" in picture.alt
+    png(picture)
+    both = plots.answers_by_way({"in the loop": spans, "in a thread": spans}, seconds=2)
+    assert [axis.get_title(loc="left") for axis in both.axes] == ["in the loop", "in a thread"]
+    assert both.alt.count("1.85 s") == 2
+    png(both)

@@ -11,199 +11,247 @@
 #
 # *Part II · Services*
 #
-# **You will be able to** answer at once and work afterwards, find the line that freezes a service, and keep
-# jobs through a crash.
+# **You will be able to** answer at once and work afterwards, find the line that freezes a service, keep jobs through a
+# crash, and say no in time.
 #
-# **You need** chapter 07: endpoints and models · **Time** 25 min reading, 27 min exercises
+# **You need** chapter 07: endpoints and models · **Time** 37 min reading, 23 min exercises
+
+# %% [markdown]
+# ## A page that does not make you wait · 4 min
 #
-# ## Where we are going
-#
-# Sixty photos come in one upload. Each is decoded, turned into a vector, stored: no sender should hold the
-# line for that. Below is the page of such a service.
+# Somebody sends sixty photos in one upload. Each photo must be read, turned into a vector and stored. The sender should
+# not have to wait for that. The next cell starts a service that works so, and shows its page.
 
 # %%
-import asyncio
-import os
-import sqlite3
-import subprocess
-import sys
-import time
-
-import httpx
-
 from app_snippets.uploads import Settings, create_app
-from workshop import check, datasets, launch
+from workshop import launch
 
-os.environ["NO_PROXY"] = "127.0.0.1"  # what we call is on this machine
 service = launch(create_app(Settings(name="chapter_08")), height=330, timeout=60)
 service
 
 # %% [markdown]
-# What the page does, a cell can do. The answer to `POST /photos` names a *job* and says where to look after
-# it; we look every tenth of a second, which is called *polling*.
-#
-# **Predict before you run:** how many of the 60 photos are stored when the answer comes?
+# What the page does, a cell can do too. The list `upload` holds sixty photos: for each of them the name of the form
+# field, the file's name and its bytes.
 
 # %%
-api = httpx.Client(base_url=service.url, timeout=60)
-files = [("files", (p.path.name, p.path.read_bytes())) for p in datasets.photos()[:60]]
-begun = time.perf_counter()
-accepted = api.post("/photos", files=files)
-received, seen, job = time.perf_counter() - begun, [], {"finished_at": None}
-while not job["finished_at"]:
-    job = api.get(accepted.headers["location"]).raise_for_status().json()
-    seen.append((time.perf_counter() - begun, job["done"]))
-    time.sleep(0.1)
-print(accepted.status_code, accepted.reason_phrase)
-print("Location:", accepted.headers["location"].replace(job["id"], "{job_id}"))
-print(job["state"], "|", job["done"], "of", job["total"], "|", len(job["failed"]), "failed")
+import httpx
 
-# %%
-import matplotlib.pyplot as plt
+from workshop import datasets
 
-from workshop import plots
-
-fig, ax = plt.subplots(figsize=(8, 2.2))
-ax.plot(*zip(*seen, strict=True), "o-", ms=3, clip_on=False)
-ax.axvline(received, color=plots.COLOURS[3])
-ax.text(received, 66, " 202: request received", color=plots.COLOURS[3])
-ax.text(seen[-1][0], 66, "done: data uploaded", ha="right", color=plots.COLOURS[0])
-ax.set(xlabel="seconds after sending", ylabel="photos stored", ylim=(0, 80))
-ax.set_xlim(left=0)
-plt.show()
+client = httpx.Client(base_url=service.url, timeout=60)
+upload = []
+for photo in datasets.photos()[:60]:
+    upload.append(("files", (photo.path.name, photo.path.read_bytes())))
+len(upload)
 
 # %% [markdown]
-# *202 Accepted* means taken on, not done: two moments, and the user should hear of both. At the red line
-# hardly a photo was in; each dot is one question.
+# **Predict before you run:** how many of the sixty photos are stored when the answer comes?
+
+# %%
+accepted = client.post("/photos", files=upload)
+place = accepted.headers["location"]
+job = client.get(place).json()
+print(accepted.status_code, accepted.reason_phrase)
+print(job["total"], "photos in the job,", "finished:", job["finished_at"] is not None)
+
+# %% [markdown]
+# The status is 202 *Accepted*. It means: your request was received, and the work will be done. It does not mean that
+# the work is done. A [[job]] is a piece of work that goes on after its request has been answered. The header
+# `Location` says where one can ask for it.
 #
-# Polling asks when there is nothing new, and hears late when there is. A *WebSocket* is a connection that
-# stays open, on which the service speaks first. The page draws its bar from one:
-# ```js
-# const events = new WebSocket(`${job}/events`);
-# events.onmessage = ({ data }) => { bar.value = JSON.parse(data).done; };
-# ```
-# So can a cell:
+# [[Polling]] is asking again and again whether something has changed. The next cell polls every tenth of a second.
+
+# %%
+import time
+
+while job["finished_at"] is None:
+    time.sleep(0.1)
+    job = client.get(place).json()
+job["state"], job["done"], len(job["failed"])
+
+# %% [markdown]
+# The job is done: 60 photos are stored, and none has failed.
+#
+# ## Two moments · 2 min
+#
+# A user should hear of two moments: *request received*, and later *data uploaded*. We send the photos once more and note
+# both.
+
+# %%
+begun = time.perf_counter()
+accepted = client.post("/photos", files=upload)
+received = time.perf_counter() - begun
+
+# %%
+seen = []
+job = {"finished_at": None}
+while job["finished_at"] is None:
+    job = client.get(accepted.headers["location"]).json()
+    seen.append((time.perf_counter() - begun, job["done"]))
+    time.sleep(0.1)
+
+# %% tags=["nbval-ignore-output"]
+from workshop import plots
+
+plots.stored_over_time(seen, received)
+
+# %% [markdown]
+# The red line is the moment of the answer 202. At that time hardly a photo was stored. Each blue dot is one question, and
+# its height is the number of photos that were stored then.
+
+# %%
+client.get("/count").json()
+
+# %% [markdown]
+# We sent 120 photos, and 60 are counted. This service uses a hash of a photo's bytes as its id, so the same photo gets
+# the same id. A request is [[idempotent]] if sending it twice has the same effect as sending it once.
+#
+# ## A connection that speaks first · 3 min
+#
+# Polling asks when there is nothing new, and it hears late when there is. A [[WebSocket]] is a connection that stays
+# open and over which both sides can send at any time. The page draws its bar from one, and so can a cell.
 
 # %%
 import json
 
 from tqdm import tqdm
-from websockets.sync.client import connect as websocket
+from websockets.sync.client import connect as open_websocket
 
-accepted = api.post("/photos", files=files)
+accepted = client.post("/photos", files=upload)
 address = f"ws://127.0.0.1:{service.port}/{accepted.headers['location']}/events"
-with websocket(address) as events, tqdm(total=60, unit="photo") as bar:
-    for job in map(json.loads, events):
+with open_websocket(address) as news, tqdm(total=60, unit="photo") as bar:
+    for job in map(json.loads, news):
         bar.update(job["done"] - bar.n)
-print(job["state"], job["done"], "of", job["total"], "|", api.get("/count").json())
+job["state"], job["done"]
 
 # %% [markdown]
-# 120 photos sent, 60 counted: ids are hashes of the bytes, so twice does no harm (*idempotent*).
-#
-# ## One thread, many requests
-#
-# A *thread* does one thing after another. uvicorn serves everybody on **one**: its *event loop* deals out
-# turns, and `await`, in an `async def`, ends a turn: *I wait, take the next.* To *block* is to wait, or
-# compute, and keep it.
-#
-# waitress (06) gives each request one. A notebook has one: a cell runs, the next waits.
-
-# %%
-lanes = {
-    "L awaits: the one thread": "LabLcdLabLcdLabLcdLa",
-    "L blocks: the one thread": "LabLLLLLLLLLLLLcdabc",
-    "L has a thread: the event loop": "Labcdabcdabcdabcdabc",
-    "the other thread": "...LLLLLLLLLLLL.....",
-}
-fig, ax = plt.subplots(figsize=(8.6, 2))
-for y, turns in enumerate(lanes.values()):
-    for x, who in enumerate(turns.replace(".", " ")):
-        ax.barh(y, 0.9 * (who != " "), left=x, color=plots.COLOURS[3 if who == "L" else 0])
-        ax.text(x + 0.45, y, who, ha="center", va="center", color="white")
-_ = ax.set(xlabel="time", xticks=[], yticks=range(4), yticklabels=lanes, ylim=(3.6, -0.6))
+# Each message is the job as a JSON text, and `map` calls `json.loads` for each. The loop ends when the service closes
+# the connection, after the last message. In a page it takes two lines of JavaScript:
+# ```js
+# const events = new WebSocket(`${job}/events`);
+# events.onmessage = ({ data }) => { bar.value = JSON.parse(data).done; };
+# ```
 
 # %% [markdown]
-# Time runs to the right; each square is a turn. In row two L blocks, and *a* to *d*, small requests that do
-# nothing wrong, wait with it.
+# ## One thread, many requests · 4 min
 #
-# Now for real: `slow` blocks for three seconds, as a model or a database would. `time.sleep` stands for
-# them, since it takes three seconds on every machine.
+# A [[thread]] is a line of work inside a program: it does one thing after another. In Flask with waitress, each request
+# has a thread of its own. uvicorn serves all requests in *one* thread.
 #
-# **Predict before you run:** `/progress` computes nothing. How long will it take to answer during a load?
+# An [[event loop]] is a loop that runs many tasks in one thread: it lets one task work until that task waits for
+# something, and then the next one. In an `async def`, the word `await` marks these places: *I wait, let others
+# work.* To [[block]] is to wait or to compute without giving the thread away.
 
 # %%
-from fastapi import BackgroundTasks, FastAPI, HTTPException, Response, UploadFile, WebSocket
+plots.lanes()
 
-app = FastAPI(title="Frozen")
+# %% [markdown]
+# Time runs to the right, and each square is one turn. The red L is a load that takes long. The blue a, b, c and d are
+# small requests.
+#
+# In the first row, L awaits, and the small requests have their turns in between. In the second row, L blocks, and the
+# small ones wait although they do nothing wrong. In the two lowest rows, L has a second thread, and the event loop stays
+# free.
+
+# %% [markdown]
+# ## A frozen service · 5 min
+#
+# Now we measure it. `slow` blocks for two seconds, as a model or a database would. `time.sleep` stands for them, because
+# it takes two seconds on every computer.
+
+# %%
+from fastapi import FastAPI
+
+frozen_app = FastAPI(title="Frozen")
 
 
 def slow():
-    time.sleep(3)
+    """Block for two seconds."""
+    time.sleep(2)
 
 
-@app.post("/load")
+# %%
+@frozen_app.post("/load")
 async def load():
+    """Work for two seconds."""
     slow()
 
 
-@app.get("/progress")
+@frozen_app.get("/progress")
 async def progress():
+    """Say that the service is there."""
     return {"alive": True}
 
 
+# %% [markdown]
+# A browser asks for the progress every tenth of a second, and it does not wait for an answer before it asks again. We do
+# the same with threads: `pool.submit` runs a function in another thread and comes back at once.
+
 # %%
-async def ask(client, method, path, begun):
+from concurrent.futures import ThreadPoolExecutor
+
+
+def ask(api, method, path, begun):
+    """When a request was sent and when it was answered: two times in seconds after `begun`."""
     sent = time.perf_counter() - begun
-    (await client.request(method, path)).raise_for_status()
+    api.request(method, path).raise_for_status()
     return sent, time.perf_counter() - begun
 
 
-async def poll(url, seconds=3.6):
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-        begun = time.perf_counter()
-        asked = [asyncio.create_task(ask(client, "POST", "/load", begun))]
-        for _ in range(int(seconds / 0.1)):  # ask on time, whether or not answers come
-            await asyncio.sleep(0.1)
-            asked.append(asyncio.create_task(ask(client, "GET", "/progress", begun)))
-        return await asyncio.gather(*asked)
+# %%
+def watch_load(url):
+    """Start a load and ask for the progress 24 times; returns 25 pairs of times, the load first."""
+    begun = time.perf_counter()
+    with httpx.Client(base_url=url, timeout=30) as api, ThreadPoolExecutor(30) as pool:
+        waiting = [pool.submit(ask, api, "POST", "/load", begun)]
+        for _ in range(24):
+            time.sleep(0.1)
+            waiting.append(pool.submit(ask, api, "GET", "/progress", begun))
+    return [answer.result() for answer in waiting]
 
-
-# %% tags=["nbval-ignore-output"]
-def draw(ax, title, load, *polls):
-    for sent, answered in polls:
-        ax.plot([sent, answered], [0, 1], color=plots.COLOURS[3 if answered - sent > 0.2 else 0])
-    ax.plot(load, [0, 1], color="black", lw=3, solid_capstyle="round")
-    ax.set(ylim=(0, 1), yticks=[0, 1], yticklabels=["asked", "answered"])
-    ax.set_title(title, fontsize=10)
-
-
-with launch(app) as frozen:
-    freeze = await poll(frozen.url)
-draw(plt.subplots(figsize=(8, 2))[1], "async def around blocking code", *freeze)
-plt.xlabel("seconds")
-waits = sorted(answered - sent for sent, answered in freeze[1:])
-print(f"slowest poll {waits[-1]:.2f} s, fastest {waits[0] * 1000:.1f} ms")
 
 # %% [markdown]
-# Each thin line is a question: its foot when it was asked, its head when it was answered. The bold one is the
-# load. For three seconds nobody got an answer, then all at once.
+# **Predict before you run:** `/progress` computes nothing. How long will it take to answer during the load?
+
+# %% tags=["nbval-ignore-output"]
+with launch(frozen_app) as frozen:
+    freeze = watch_load(frozen.url)
+plots.answers_during_a_load(freeze)
+
+# %% [markdown]
+# Each thin line is one question. Its foot stands at the time when it was asked, and its head at the time when it was
+# answered. Lines of questions that waited long are red. The thick black line is the load.
 #
-# ### ✍️ Your turn 8.1 · 6 min: break it, fix it, a frozen service
+# For two seconds nobody got an answer. Then all answers came at once. `async def` around blocking code freezes a service.
+
+# %% [markdown]
+# ### ✍️ Your turn 8.1 · 7 min: break it, fix it: a frozen service
 #
-# `count(content)` blocks; you cannot change it. Give the app `POST /load`: it takes an upload `file` and
-# answers `{"count": count(content)}` with the file's bytes. `/progress` must answer meanwhile.
+# `count(content)` is a function that blocks, and you cannot change it. It takes bytes and returns a whole number. Give the
+# app `POST /load`: it takes an upload in the form field `file` and answers `{"count": number}`, where `number` is what
+# `count` returns for *all* bytes of this file.
+#
+# While `count` works, `/progress` must answer, and two uploads at the same time must not get in each other's way.
 
 
 # %%
-def thawed(count):
-    app = FastAPI(title="Thawed")
-    app.get("/progress")(progress)
-    # BEGIN SOLUTION
+from fastapi import UploadFile
 
+from workshop import check
+
+
+def thawed(count):
+    """An app whose POST /load calls `count` and does not block the others."""
+    app = FastAPI(title="Thawed")
+
+    @app.get("/progress")
+    async def progress():
+        return {"alive": True}
+
+    # BEGIN SOLUTION
     @app.post("/load")
-    async def load(file: UploadFile):
-        content = await file.read()
-        return {"count": await asyncio.to_thread(count, content)}
+    def load(file: UploadFile):
+        return {"count": count(file.file.read())}
 
     # END SOLUTION
     return app
@@ -213,131 +261,178 @@ def thawed(count):
 check("8.1", thawed)
 
 # %% [markdown]
-# ## Five ways to run it
+# ## Five ways to run it · 5 min
 #
-# A *worker* is a thread that takes one task after another from a *queue*; `ThreadPoolExecutor(1)` is both.
-# The first three ways answer when the work is done, the last two before.
-#
-# **Predict before you run:** which of the five keep `/progress` quick?
+# There are five usual ways to run work that blocks. The first three answer when the work is done.
+
 
 # %%
-from concurrent.futures import ThreadPoolExecutor
-
-worker = ThreadPoolExecutor(max_workers=1)
-
-
 async def in_the_loop():
+    """Block the event loop."""
     slow()
 
 
-def in_the_pool():  # no async: FastAPI runs it in one of its 40 threads
+def in_the_pool():
+    """Without async: FastAPI runs it in one of its own threads."""
     slow()
+
+
+# %%
+import asyncio
 
 
 async def in_a_thread():
+    """Hand the work to a thread, and await it."""
     await asyncio.to_thread(slow)
 
 
-async def in_background(tasks: BackgroundTasks):  # run after the answer
+# %% [markdown]
+# The last two ways answer before the work is done. A [[worker]] is a thread or a program that takes one task after
+# another from a [[queue]]. A [[queue]] is a list in which tasks wait: the first one in is the first one out.
+# `ThreadPoolExecutor(1)` is a worker and its queue in one.
+
+# %%
+from fastapi import BackgroundTasks
+
+worker = ThreadPoolExecutor(1)
+
+
+async def in_background(tasks: BackgroundTasks):
+    """FastAPI runs the work after it has sent the answer."""
     tasks.add_task(slow)
 
 
 async def in_a_queue():
+    """Put the work into the queue of a worker."""
     worker.submit(slow)
 
 
-# %%
-from contextlib import ExitStack, contextmanager
+# %% [markdown]
+# **Predict before you run:** which of the five ways keep `/progress` quick? The cell takes some seconds.
 
-ways = [in_the_loop, in_the_pool, in_a_thread, in_background, in_a_queue]
-with ExitStack() as stack:  # stops all of them, whatever happens
-    urls = []
-    for way in ways:
-        app = FastAPI(title=way.__name__)
-        app.post("/load")(way)
-        app.get("/progress")(progress)
-        urls.append(stack.enter_context(launch(app)).url)
-    measured = await asyncio.gather(*map(poll, urls))
+
+# %%
+def app_for(way):
+    """An app whose POST /load works in one of the five ways."""
+    app = FastAPI(title=way.__name__)
+    app.post("/load")(way)
+    app.get("/progress")(progress)
+    return app
+
+
+# %%
+measured = {}
+for way in tqdm([in_the_loop, in_the_pool, in_a_thread, in_background, in_a_queue]):
+    with launch(app_for(way)) as running:
+        measured[way.__name__] = watch_load(running.url)
 
 # %% tags=["nbval-ignore-output"]
-_, axes = plt.subplots(5, 1, figsize=(8, 5.5), sharex=True)
-frozen = max(answered - sent for sent, answered in measured[0][1:])
-print("                load answered   slowest poll   times quicker than frozen")
-for ax, way, (load, *polls) in zip(axes, ways, measured, strict=True):
-    ax.axvspan(load[0], load[0] + 3, color="0.92")
-    draw(ax, way.__name__, load, *polls)
-    slowest = max(answered - sent for sent, answered in polls)
-    print(f"{way.__name__:15} {load[1]:11.2f} s {slowest:12.3f} s {frozen / slowest:14.0f}")
-_ = axes[-1].set_xlabel("seconds; grey: the load is being worked on")
+plots.answers_by_way(measured, seconds=2)
 
 # %% [markdown]
-# One word, `async`, tells the first two apart. In the last two the bold line is upright: *received* comes at
-# once.
+# The grey area is the time in which the load is worked on. Only the first way freezes the service. The word `async` is
+# the only difference between the first way and the second.
 #
-# Now pull the plug. [ways.py](../app_snippets/ways.py) has these ways, and a queue whose jobs also go into a
-# table in SQLite. We start it as a *process* of its own. Each way gets a load of two seconds, the table two;
-# half a second later we kill it.
+# Look at the thick black lines. In the first three ways they lean over two seconds: the answer comes when the work is
+# done. In the last two they stand upright: *request received* comes at once.
+
+# %% [markdown]
+# ## Pause
 #
-# **Predict before you run:** who notices? What does the next start know?
+# This is a good place for a break. To go on later, from here and without the cells above, run the next cell. It starts
+# the service anew, and takes some seconds.
+
+# %% tags=["pause"]
+import time
+
+import httpx
+
+from app_snippets.uploads import Settings, create_app
+from workshop import check, datasets, launch
+
+service = launch(create_app(Settings(name="chapter_08")), timeout=60)
+client = httpx.Client(base_url=service.url, timeout=60)
+upload = []
+for photo in datasets.photos()[:60]:
+    upload.append(("files", (photo.path.name, photo.path.read_bytes())))
+
+# %% [markdown]
+# ## Pull the plug · 5 min
+#
+# What happens to the work when the program ends suddenly, for example when the power fails? The module
+# [ways.py](../app_snippets/ways.py) has a service with these ways. `own_process` runs it in a [[process]] of its own. A
+# [[process]] is a running program with its own memory. We can kill it without harm to this notebook.
+#
+# First we kill it while a client waits for its answer.
+
+# %%
+from concurrent.futures import ThreadPoolExecutor
+
+from app_snippets.ways import own_process
+
+with own_process() as ways, ThreadPoolExecutor(1) as pool:
+    waiting = pool.submit(ways.client.post, "/def")
+    time.sleep(0.5)
+    ways.kill()
+waiting.exception() is not None
+
+# %% [markdown]
+# `True`: the client got an error, because its connection broke. At least it knows that something went wrong.
+#
+# Now the ways that answer at once. The last one puts its jobs into a queue *and* writes them into a table, a file of the
+# database SQLite. We send two jobs to it, so that one must wait for the other. All four get a 202.
+#
+# **Predict before you run:** half a second later we kill the program. Which of the four promises will be kept?
 
 # %%
 from workshop.paths import home
 
-
-@contextmanager
-def own_process():
-    command = [sys.executable, "-m", "app_snippets.ways"]
-    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as process:
-        try:
-            ready = next(line for line in process.stderr if "running on" in line)
-            yield process, httpx.Client(base_url=ready.split()[4], timeout=30)
-        finally:
-            process.kill()
-
-
-# %%
-(home() / "ways.sqlite").unlink(missing_ok=True)  # of an earlier run
-with own_process() as (process, client), ThreadPoolExecutor() as pool:
-    promised = [client.post(f"/{way}") for way in ("background", "queue", "table", "table")]
-    ways = ("def", "to-thread", "async-def")
-    waiting = [pool.submit(client.post, f"/{way}") for way in ways]
+(home() / "ways.sqlite").unlink(missing_ok=True)
+promised = {}
+with own_process() as ways:
+    for number, way in enumerate(["background", "queue", "table", "table"]):
+        promised[f"{number} {way}"] = ways.client.post(f"/{way}").json()["id"]
     time.sleep(0.5)
-    process.kill()
-for way, answer in zip(ways, waiting, strict=True):
-    print(f"{way:16}", "connection lost" if answer.exception() else "answered")
-with sqlite3.connect(home() / "ways.sqlite") as table:
-    print("in the table    ", sorted(state for _, state in table.execute("SELECT * FROM jobs")))
-
-# %%
-table.close()
-names = ["BackgroundTasks", "queue in memory", "queue and table", "the one behind"]
-with own_process() as (process, client):
-    paths = [f"/jobs/{answer.json()['id']}" for answer in promised]
-    while client.get(paths[3]).json()["state"] != "done":
-        time.sleep(0.1)
-    for name, told, path in zip(names, promised, paths, strict=True):
-        now = client.get(path)
-        state = now.json().get("state", "")
-        print(f"{name:16} first {told.status_code}, now {now.status_code} {state}")
+    ways.kill()
+list(promised)
 
 # %% [markdown]
-# Who waited saw the line go dead. Who had a 202 had a promise. `BackgroundTasks` and the queue in memory broke
-# it without a word. The table kept it: the load behind is done, the half-done one says so.
+# We start the program again and ask for each job. The jobs in the table take two seconds each.
+
+# %%
+with own_process() as ways:
+    while ways.client.get(f"/jobs/{promised['3 table']}").json()["state"] != "done":
+        time.sleep(0.1)
+    for name, number in promised.items():
+        answer = ways.client.get(f"/jobs/{number}")
+        print(name, "·", answer.status_code, answer.json().get("state", "unknown"))
+
+# %% [markdown]
+# Nobody knows the first two jobs any more: 404. Their promises were broken without a word, because a queue in memory ends
+# with its program.
 #
-# ### ✍️ Your turn 8.2 · 5 min: the morning after
+# The table has kept the other two. The job that was half done says so: *interrupted*. The one that waited behind it is
+# *done*: the new program found it in the table and did it.
+
+# %% [markdown]
+# ### ✍️ Your turn 8.2 · 7 min: the morning after
 #
-# `recover(table)` gets an open SQLite table `jobs(id, state, created_at)`. Each `running` job becomes
-# `interrupted`. It returns the ids of `queued` jobs, oldest first. A second crash right after must not undo it.
+# Write `recover(table)`, which a program calls when it starts. `table` is an open SQLite connection with a table
+# `jobs(id, state, created_at)`. The ids are texts, and `created_at` is a number of seconds.
+#
+# - Every job that is `running` becomes `interrupted`. Nothing else changes.
+# - The function returns a list of the ids of all jobs that are `queued`, the oldest first.
+# - A second crash right afterwards must not undo the change. The connection stays open.
 
 
 # %%
 def recover(table):
+    """Mark jobs that were cut off; returns the ids of those that wait, oldest first, a list."""
     # BEGIN SOLUTION
     table.execute("UPDATE jobs SET state = 'interrupted' WHERE state = 'running'")
     table.commit()
-    waiting = "SELECT id FROM jobs WHERE state = 'queued' ORDER BY created_at"
-    return [id for (id,) in table.execute(waiting)]
+    rows = table.execute("SELECT id FROM jobs WHERE state = 'queued' ORDER BY created_at")
+    return [row[0] for row in rows]
     # END SOLUTION
 
 
@@ -345,52 +440,74 @@ def recover(table):
 check("8.2", recover)
 
 # %% [markdown]
-# ## No in time
+# ## No in time · 3 min
 #
-# A queue without a bound says yes to everybody. A hundred uploads of 100 kB arrive while the worker is busy;
-# each will take it three seconds.
-#
-# **Predict before you run:** what is the hundredth told? When is it done?
+# A queue without a limit says yes to everybody. In the next cell a hundred uploads of 100 kB arrive, and nobody works
+# them off.
 
 # %%
 import queue
-from uuid import uuid4
 
-uploads, app = queue.SimpleQueue(), FastAPI(title="Greedy")
+from fastapi import FastAPI, UploadFile
+
+endless = queue.SimpleQueue()
+greedy_app = FastAPI(title="Greedy")
 
 
-@app.post("/photos", status_code=202)
+@greedy_app.post("/photos", status_code=202)
 def take(file: UploadFile):
-    uploads.put(file.file.read())
+    """Put an upload into the queue."""
+    endless.put(file.file.read())
 
-
-photo = {"file": bytes(100_000)}
-with launch(app) as greedy, httpx.Client(base_url=greedy.url, timeout=30) as client:
-    print({client.post("/photos", files=photo).status_code for _ in range(100)})
-waiting = uploads.qsize()
-print(f"{waiting * 0.1:.0f} MB wait; the last is done in {waiting * 3 / 60:.0f} minutes")
 
 # %% [markdown]
-# All were told 202. *Backpressure* lets senders feel that you are full: a bounded queue, then a 503 with
-# `Retry-After`, in seconds. (429 is for one client that asks too often.)
+# **Predict before you run:** what is the hundredth client told?
+
+# %%
+with launch(greedy_app) as greedy, httpx.Client(base_url=greedy.url, timeout=30) as api:
+    for _ in range(100):
+        last = api.post("/photos", files={"file": bytes(100_000)})
+last.status_code, endless.qsize()
+
+# %% [markdown]
+# All of them are told 202. Their 100 uploads take 10 MB of memory. If a worker needs three seconds for each, the last
+# client waits for five minutes, and the queue grows all the time.
 #
-# ### ✍️ Your turn 8.3 · 8 min: 202, or an honest no
+# [[Backpressure]] means that a service lets its clients feel that it is full. The queue has a limit, and whoever finds it
+# full gets a 503 at once. The header `Retry-After` says after how many seconds to try again.
+
+# %% [markdown]
+# ### ✍️ Your turn 8.3 · 9 min: 202, or an honest no
 #
-# `POST /photos` takes `files`, makes `job = {"id", "state": "queued", "total"}`, puts `(job, [bytes of each])` into
-# `work`, a bounded `queue.Queue`, and the job into the dict `jobs` by id. Answer: 202, `Location:
-# jobs/{id}`. Full: 503, `Retry-After`, no trace.
+# Write `upload_app(jobs, work)`. `jobs` is a dictionary, `work` a `queue.Queue` with a limit. The app has
+# `POST /photos`, which takes files in the form field `files` and makes a job: a dictionary with a new `id` (a text),
+# `"state": "queued"` and the number of files as `"total"`.
+
+# %% [markdown]
+# It answers in one of two ways, and many clients may send at once:
+#
+# - With room, `(job, contents)` goes into `work`, where `contents` lists the bytes of each file, and the same dictionary
+#   into `jobs` under its id. The answer is 202 with `Location: jobs/{id}`.
+# - Without, it is 503 at once, with `Retry-After` in whole seconds, and `jobs` stays as it was.
 
 
 # %%
+from uuid import uuid4
+
+from fastapi import HTTPException, Response
+
+
 def upload_app(jobs, work):
+    """An app that takes uploads into a queue with a limit."""
     app = FastAPI(title="Uploads")
     # BEGIN SOLUTION
 
     @app.post("/photos", status_code=202)
     def add(files: list[UploadFile], response: Response):
         job = {"id": uuid4().hex, "state": "queued", "total": len(files)}
+        contents = [one.file.read() for one in files]
         try:
-            work.put_nowait((job, [file.file.read() for file in files]))
+            work.put_nowait((job, contents))
         except queue.Full:
             raise HTTPException(503, "Too many wait.", {"Retry-After": "5"}) from None
         jobs[job["id"]] = job
@@ -404,96 +521,160 @@ def upload_app(jobs, work):
 check("8.3", upload_app)
 
 # %% [markdown]
-# ## Enough
+# ## Enough · 4 min
 #
-# A *time-out* is a limit to waiting. **Predict before you run:** we give up on a photo after 0.3 of its
-# second. Is it stored all the same?
+# A [[time-out]] is a limit to waiting. The next function stores a photo and takes one second for it.
 
 # %%
+import asyncio
+
 stored = []
 
 
 def store_photo():
+    """Take a second, then store a photo."""
     time.sleep(1)
     stored.append("photo")
 
 
+# %% [markdown]
+# **Predict before you run:** we give up after 0.3 seconds. Is the photo stored all the same?
+
+# %%
+stored.clear()
 try:
     async with asyncio.timeout(0.3):
         await asyncio.to_thread(store_photo)
 except TimeoutError:
-    print("given up; stored:", stored)
+    print("given up, stored:", stored)
 await asyncio.sleep(1)
-print("later;    stored:", stored)
+print("later,    stored:", stored)
 
 # %% [markdown]
-# It is. A time-out ends the waiting, not the work: nothing can stop a thread from outside, and a client that
-# hangs up stops nobody. *Cancelling* is a question that the work asks itself, between two photos:
-# `DELETE /jobs/{id}`.
+# It is stored. A time-out ends the waiting and not the work: nothing can stop a thread from outside. In the same way, a
+# client that goes away stops nobody.
 #
-# How many, how large, how fast, how long: limits are *settings*. Each comes from the environment, such as
-# `UPLOADS_MAX_WAITING`, and is checked at the start.
+# So the work itself must look, between two photos, whether it should stop. `DELETE /jobs/{id}` tells it to.
 
 # %%
-accepted = api.post("/photos", files=files)
-job = api.delete(accepted.headers["location"]).json()
-while not job["finished_at"]:
+accepted = client.post("/photos", files=upload)
+job = client.delete(accepted.headers["location"]).json()
+while job["finished_at"] is None:
     time.sleep(0.05)
-    job = api.get(accepted.headers["location"]).json()
-print(job["state"], "| all done:", job["done"] == job["total"])
-print({name: value for name, value in Settings() if name not in ("name", "allowed_hosts")})
-try:
-    Settings(max_waiting=0)
-except ValueError as error:
-    print(error.errors()[0]["loc"], error.errors()[0]["msg"])
+    job = client.get(accepted.headers["location"]).json()
+job["state"], job["done"] == job["total"]
 
 # %% [markdown]
-# ## A client that leaves
+# The job was *interrupted*, and not all photos are done. What was stored before stays.
 #
-# Laptops are closed, trains enter tunnels. Three clients watch a job that waits for its turn, and leave.
-#
-# **Predict before you run:** how many of them does the service still serve?
+# How many, how large, how long: all limits of a service are settings. Each can be set from outside, as an environment
+# variable such as `UPLOADS_MAX_WAITING`, and is checked when the service starts.
 
 # %%
-handlers, app = [], FastAPI(title="Ghosts")
+Settings().max_files, Settings().max_file_bytes, Settings().max_waiting
+
+# %% tags=["raises-exception"]
+Settings(max_waiting=0)
+
+# %% [markdown]
+# A limit of 0 is refused at the start, with the name of the setting and the reason. At the end we stop the service.
+
+# %%
+service.stop()
+service.running
+
+# %% [markdown]
+# ## What we saw · 2 min
+#
+# Answer at once and work elsewhere. Write down what you have promised. Say no in time. Chapter 09's service does all of
+# this, in [jobs.py](../app_snippets/jobs.py).
+#
+# **Recall:** What freezes an event loop? Which promises end with the process? What does a time-out not end?
+#
+# <details><summary>Answers</summary>
+#
+# 1. Code that waits or computes in it without `await`: it blocks the one thread.
+# 2. Those that are only in memory: `BackgroundTasks` and a queue in memory.
+# 3. The work. Only the waiting ends.
+#
+# </details>
+#
+# **On your own data:** upload fifty photos of yours on the page, and stop half-way.
+#
+# **Next:** [09 · Launch a service from a cell](09_launch.ipynb) · **Before:** [07 · Types are the contract](07_types.ipynb)
+
+# %% [markdown]
+# ## Going deeper
+#
+# This part takes about 25 minutes with its exercise. No later chapter needs it.
+#
+# ### A client that leaves
+#
+# Laptops are closed, and trains enter tunnels. In the next cells three clients watch a job that has no news, and leave.
+
+# %%
+import asyncio
+
+from fastapi import WebSocket
+
+handlers = []
+ghost_app = FastAPI(title="Ghosts")
 
 
-@app.websocket("/events")
+# %%
+@ghost_app.websocket("/events")
 async def tell(websocket: WebSocket):
+    """Wait two seconds for news."""
     handlers.append(asyncio.current_task())
     await websocket.accept()
-    await asyncio.sleep(2)  # until there is news
+    await asyncio.sleep(2)
 
-
-with launch(app) as ghosts:
-    for _ in range(3):
-        websocket(f"ws://127.0.0.1:{ghosts.port}/events").close()
-    print(sum(not handler.done() for handler in handlers), "served, and nobody is there")
 
 # %% [markdown]
-# `tell` never listens; while nothing is sent, only `receive` hears a goodbye. A *slow* client is another worry: it should get
-# the newest state, no backlog.
+# **Predict before you run:** the clients have gone. How many of the three handlers are still at work?
+
+# %%
+from websockets.sync.client import connect as open_websocket
+
+handlers.clear()
+with launch(ghost_app) as ghosts:
+    for _ in range(3):
+        open_websocket(f"ws://127.0.0.1:{ghosts.port}/events").close()
+    at_work = [handler for handler in handlers if not handler.done()]
+    print(len(at_work), "handlers at work")
+
+# %% [markdown]
+# All three are at work, and nobody is there. `tell` never listens. Only `receive` hears that a client has gone, as long as
+# nothing is sent.
+
+# %% [markdown]
+# ### ✍️ Your turn 8.4 · 12 min: no ghosts
 #
-# ### ✍️ Your turn 8.4 · 8 min: no ghosts
+# Write `async def events(websocket, read)`, which tells one client of a job. `read()` returns the job as a new dictionary
+# each time and does not block. The client sends nothing but its goodbye.
 #
-# `events(websocket, read)`: accept; send `read()`, a new dict each time, now and whenever it differs from what
-# was sent, looking every 0.1 s; close when `finished_at` is set; end at once when the client leaves. A watcher
-# sends nothing but its goodbye.
+# - Accept the connection, and send `read()` as JSON at once.
+# - Then look every 0.1 seconds, and send the job whenever it differs from what *this* client was sent last.
+# - Close the connection after a job with `finished_at` has been sent.
+# - End when the client leaves, also if nothing changes, and leave no task behind. Never block the loop.
 
 
 # %%
 async def events(websocket, read):
+    """Tell a client what is new of a job, until the job ends or the client leaves."""
     # BEGIN SOLUTION
     await websocket.accept()
-    gone, last = asyncio.create_task(websocket.receive()), None
+    gone = asyncio.create_task(websocket.receive())
+    last = None
     while not gone.done():
-        if (job := read()) != last:
+        job = read()
+        if job != last:
             await websocket.send_json(job)
             last = job
         if job["finished_at"]:
             await websocket.close()
             break
-        await asyncio.wait({gone}, timeout=0.1)  # a pause that a goodbye ends
+        await asyncio.wait({gone}, timeout=0.1)
     gone.cancel()
     # END SOLUTION
 
@@ -502,45 +683,66 @@ async def events(websocket, read):
 check("8.4", events)
 
 # %% [markdown]
-# ## More workers
+# ### More than one process
 #
-# `uvicorn --workers 4` starts four processes, each with a loop, a queue and a dict of its own: a job that one
-# accepts is a 404 at the others.
+# `uvicorn --workers 4` starts four processes. Each has its own event loop, its own memory and its own queue. We start two
+# and put a job into the memory of one.
 #
-# They can share a table. A worker *claims* a job: one statement finds a free one and takes it, so that no two
-# get the same. (RQ and Celery are such queues grown up.)
-#
-# **Predict before you run:** can they share our service's Milvus Lite file too?
+# **Predict before you run:** what does the other process know of it?
 
 # %%
-code = "import workshop; workshop.connect('chapter_08', fresh=False); print('opened')"
-second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-print((second.stdout or second.stderr).splitlines()[-1])
-service.stop()
-
-# %%
-code = """import sqlite3, sys
-table = sqlite3.connect(sys.argv[1], timeout=30, isolation_level=None)
-free = "SELECT id FROM jobs WHERE worker IS NULL LIMIT 1"
-claim = f"UPDATE jobs SET worker = ? WHERE id = ({free}) RETURNING id"
-while taken := table.execute(claim, sys.argv[2:]).fetchall(): print(*taken[0])"""
-with sqlite3.connect(path := home() / "claims.sqlite") as table:
-    table.executescript("DROP TABLE IF EXISTS jobs; CREATE TABLE jobs (id, worker)")
-    table.executemany("INSERT INTO jobs (id) VALUES (?)", [(n,) for n in range(40)])
-command = [sys.executable, "-c", code, str(path)]
-workers = [subprocess.Popen([*command, w], stdout=subprocess.PIPE, text=True) for w in "AB"]
-taken = [id for worker in workers for id in worker.communicate()[0].split()]
-print(len(taken), "claimed by two processes,", len(set(taken)), "different")
+with own_process() as one, own_process() as other:
+    in_memory = one.client.post("/queue").json()["id"]
+    in_table = one.client.post("/table").json()["id"]
+    print("in memory:", other.client.get(f"/jobs/{in_memory}").status_code)
+    print("in a table:", other.client.get(f"/jobs/{in_table}").status_code)
 
 # %% [markdown]
-# ## What we saw
+# The other process does not know the job in memory: 404. It finds the job in the table, because both use the same file.
 #
-# Answer at once, work elsewhere, write it down, say no in time, listen for goodbyes:
-# [uploads.py](../app_snippets/uploads.py) does all five, with chapter 09's [jobs.py](../app_snippets/jobs.py).
-# Jobs can be shared; a Lite file has one process, and many need a Milvus server (`MILVUS_URI`).
+# Processes that share a table must not take the same job. To [[claim]] a job is to find a free one and to take it in one
+# step, so that no two workers get the same. [claims.py](../app_snippets/claims.py) does it with one SQL statement.
+
+# %%
+import sqlite3
+
+shared = home() / "claims.sqlite"
+shared.unlink(missing_ok=True)
+database = sqlite3.connect(shared)
+database.execute("CREATE TABLE jobs (id, worker)")
+database.commit()
+
+# %%
+for number in range(40):
+    database.execute("INSERT INTO jobs (id) VALUES (?)", (number,))
+database.commit()
+database.close()
+
+# %%
+import subprocess
+import sys
+
+command = [sys.executable, "-m", "app_snippets.claims", str(shared)]
+first = subprocess.Popen([*command, "first"], stdout=subprocess.PIPE, text=True)
+second = subprocess.Popen([*command, "second"], stdout=subprocess.PIPE, text=True)
+claimed = first.communicate()[0].split() + second.communicate()[0].split()
+len(claimed), len(set(claimed))
+
+# %% [markdown]
+# Two processes claimed 40 jobs, and all 40 are different. Programs such as RQ and Celery are queues of this kind, grown
+# up.
 #
-# **Recall:** What freezes an event loop? Which promises die with the process? What outlives a time-out?
-#
-# **On your own data:** upload fifty photos of yours on the page, and stop half-way.
-#
-# **Next:** [09 · Launch](09_launch.ipynb) · **Before:** [07](07_types.ipynb)
+# Can two processes share the file of Milvus Lite too? The next cell opens it here, and then in a second process.
+
+# %%
+from workshop import connect
+
+lite = connect("chapter_08", fresh=False)
+code = "import workshop; workshop.connect('chapter_08', fresh=False)"
+attempt = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+lite.close()
+print(attempt.stderr.splitlines()[-1])
+
+# %% [markdown]
+# They cannot: a Milvus Lite file belongs to one process at a time. Many processes need a Milvus server, whose address
+# stands in `MILVUS_URI`.

@@ -38,12 +38,20 @@ from workshop.plots.digits import (
 from workshop.plots.films import film_cuts
 from workshop.plots.indexes import hnsw_layers, islands, ivf_cells, recall_and_speed
 from workshop.plots.loops import who_has_the_thread
+from workshop.plots.waiting import (
+    answers_by_way,
+    answers_during_a_load,
+    lanes,
+    stored_over_time,
+)
 
 __all__ = [
     "COLOURS",
     "MARKERS",
     "QUERY",
     "Picture",
+    "answers_by_way",
+    "answers_during_a_load",
     "curve",
     "digit_comparison",
     "digit_copies",
@@ -57,6 +65,7 @@ __all__ = [
     "hnsw_layers",
     "islands",
     "ivf_cells",
+    "lanes",
     "life_of_a_row",
     "photo_hits",
     "picture_as_numbers",
@@ -64,6 +73,7 @@ __all__ = [
     "scatter_2d",
     "service_hits",
     "show",
+    "stored_over_time",
     "style",
     "time_and_bytes",
     "who_has_the_thread",
