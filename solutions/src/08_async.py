@@ -708,14 +708,10 @@ import sqlite3
 
 shared = home() / "claims.sqlite"
 shared.unlink(missing_ok=True)
-database = sqlite3.connect(shared)
-database.execute("CREATE TABLE jobs (id, worker)")
-database.commit()
-
-# %%
-for number in range(40):
-    database.execute("INSERT INTO jobs (id) VALUES (?)", (number,))
-database.commit()
+with sqlite3.connect(shared) as database:
+    database.execute("CREATE TABLE jobs (id, worker)")
+    for number in range(40):
+        database.execute("INSERT INTO jobs (id) VALUES (?)", (number,))
 database.close()
 
 # %%
