@@ -418,6 +418,8 @@ def test_a_film_without_cuts_says_so_and_one_of_other_length_is_refused(some):
     assert plots.film_cuts(film, [0.9], []).alt.endswith("No cut is marked.")
     with pytest.raises(WorkshopError, match="2 frames have 1 pair of neighbours, not 2"):
         plots.film_cuts(film, [0.9, 0.8], [])
+
+
 # ------------------------------------------------------------------------ chapter 08, waiting
 
 

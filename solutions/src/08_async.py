@@ -89,6 +89,7 @@ while job["finished_at"] is None:
     job = client.get(accepted.headers["location"]).json()
     seen.append((time.perf_counter() - begun, job["done"]))
     time.sleep(0.1)
+client.get("/count").json()
 
 # %% tags=["nbval-ignore-output"]
 from workshop import plots
@@ -98,11 +99,7 @@ plots.stored_over_time(seen, received)
 # %% [markdown]
 # The red line is the moment of the answer 202. At that time hardly a photo was stored. Each blue dot is one question, and
 # its height is the number of photos that were stored then.
-
-# %%
-client.get("/count").json()
-
-# %% [markdown]
+#
 # We sent 120 photos, and 60 are counted. This service uses a hash of a photo's bytes as its id, so the same photo gets
 # the same id. A request is [[idempotent]] if sending it twice has the same effect as sending it once.
 #
@@ -272,6 +269,7 @@ async def in_the_loop():
     slow()
 
 
+# %%
 def in_the_pool():
     """Without async: FastAPI runs it in one of its own threads."""
     slow()
@@ -294,12 +292,14 @@ async def in_a_thread():
 # %%
 from fastapi import BackgroundTasks
 
-worker = ThreadPoolExecutor(1)
-
 
 async def in_background(tasks: BackgroundTasks):
     """FastAPI runs the work after it has sent the answer."""
     tasks.add_task(slow)
+
+
+# %%
+worker = ThreadPoolExecutor(1)
 
 
 async def in_a_queue():
@@ -370,6 +370,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from app_snippets.ways import own_process
 
+# %%
 with own_process() as ways, ThreadPoolExecutor(1) as pool:
     waiting = pool.submit(ways.client.post, "/def")
     time.sleep(0.5)
@@ -454,6 +455,7 @@ endless = queue.SimpleQueue()
 greedy_app = FastAPI(title="Greedy")
 
 
+# %%
 @greedy_app.post("/photos", status_code=202)
 def take(file: UploadFile):
     """Put an upload into the queue."""
@@ -559,6 +561,8 @@ print("later,    stored:", stored)
 # %%
 accepted = client.post("/photos", files=upload)
 job = client.delete(accepted.headers["location"]).json()
+
+# %%
 while job["finished_at"] is None:
     time.sleep(0.05)
     job = client.get(accepted.headers["location"]).json()
