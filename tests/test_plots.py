@@ -320,6 +320,60 @@ def test_time_and_bytes_has_a_colour_a_width_and_the_trip():
     png(picture)
 
 
+# ------------------------------------------------------------------------ chapter 02, embeddings
+
+
+def test_lines_of_photos_say_their_names_and_have_a_line_between_parts(some):
+    parts = {"query": 1, "found": 2}
+    picture = plots.photo_lines(some, [[0, 3, 1], [2, 4, 5]], parts, ["first", "second"])
+    assert f"first: {some[0].name}, {some[3].name}, {some[1].name}; second: " in picture.alt
+    assert "query (1), found (2)" in picture.alt
+    axis = picture.axes[0]
+    assert [line.get_xdata()[0] for line in axis.lines] == [63.5]
+    assert [t.get_text() for t in axis.get_xticklabels()] == list(parts)
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["first", "second"]
+    assert len(png(picture)) < 150_000
+    png(plots.photo_lines(some, [[0, 1]]))
+
+
+def test_a_table_of_similarities_shows_each_and_says_the_nearest():
+    scores = np.array([[1, 0.25, 0.5], [0.25, 1, 0.125], [0.5, 0.125, 1]])
+    picture = plots.similarity_table(["a", "b", "c"], scores)
+    shown = [float(t.get_text()) for t in picture.axes[0].texts]
+    assert np.allclose(shown, scores.ravel(), atol=0.006)
+    assert "a c 0.50; b a 0.25; c a 0.50" in picture.alt
+    png(picture)
+
+
+def test_a_map_of_photos_names_those_at_its_edges(some):
+    picture = plots.photo_map(some[:4], np.array([[0.0, 1], [1, 0], [2, 3], [5, 2]]))
+    names = [photo.name for photo in some[:4]]
+    assert f"left is {names[0]}, farthest right {names[3]}" in picture.alt
+    assert f"lowest {names[1]}, highest {names[2]}" in picture.alt
+    png(picture)
+
+
+def test_precision_by_category_is_in_the_order_of_the_first_way():
+    ways = {"good": np.array([0.5, 1, 0.25]), "bad": np.array([0, 0.5, 1])}
+    picture = plots.precision_by_category(ways, ["b", "b", "a"])
+    axis = picture.axes[0]
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["a (1)", "b (2)"]
+    assert {line.get_label(): line.get_xdata().tolist() for line in axis.lines} == {
+        "good": [0.25, 0.75],
+        "bad": [1, 0.25],
+    }
+    assert "b good 0.75, bad 0.25; a good 0.25, bad 1.00" in picture.alt
+    png(picture)
+
+
+def test_tokens_and_speed_has_a_line_a_length():
+    picture = plots.tokens_and_speed([(6, 6, 0.003), (6, 12, 0.004), (24, 24, 0.002)])
+    lines = {line.get_label(): line.get_xydata().tolist() for line in picture.axes[0].lines}
+    assert np.allclose(lines["6 tokens each"], [[6, 2], [12, 3]])
+    assert "from 2.0 to 12.0 thousand" in picture.alt
+    png(picture)
+
+
 # ------------------------------------------------------------------------ chapter 04, indexes
 
 

@@ -1,4 +1,8 @@
-"""Planted wrong answers of chapter 02: each must be caught, and named by its mistake."""
+"""What people answer in chapter 02."""
+
+from collections import Counter
+from fractions import Fraction
+from itertools import combinations
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -128,8 +132,7 @@ def pasted_without_mask(picture):
 
 
 def all_or_nothing(picture):
-    if picture.mode != "RGBA":
-        return feed(picture.convert("RGB"))
+    picture = picture.convert("RGBA")
     white = Image.new("RGB", picture.size, "white")
     white.paste(picture, mask=picture.getchannel("A").point(lambda a: 255 * (a > 200)))
     return feed(white)
@@ -159,6 +162,120 @@ def cleared_in_place(p, vectors, top):
     return unit(p @ vectors)
 
 
+def conse_loop(p, vectors, top):
+    rows = []
+    for row in p:
+        best = row.argsort()[::-1][:top]
+        total = row[best] @ vectors[best]
+        rows.append(total / norm(total))
+    return np.array(rows)
+
+
+def conse_sparse(p, vectors, top):
+    best = np.argpartition(-p, top - 1, axis=1)[:, :top]
+    weights = np.zeros_like(p)
+    np.put_along_axis(weights, best, np.take_along_axis(p, best, 1), 1)
+    return unit(weights @ vectors)
+
+
+def conse_shares(p, vectors, top):
+    best = ranked(p, top)
+    weights = np.take_along_axis(p, best, axis=1)
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    return unit((weights[:, :, None] * vectors[best]).sum(axis=1))
+
+
+# ------------------------------------------------------------------------- right in other ways
+
+
+def pool_einsum(tokens, mask):
+    weights = mask.astype(np.float32)
+    return np.einsum("ntd,nt->nd", tokens, weights) / np.maximum(weights.sum(1, keepdims=True), 1)
+
+
+def pool_where(tokens, mask):
+    total = np.where(mask[..., None] == 1, tokens, 0).sum(axis=1)
+    count = mask.sum(axis=1, keepdims=True)
+    return np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+
+
+def pool_product(tokens, mask):
+    total = (mask[:, None, :].astype(np.float32) @ tokens)[:, 0]
+    count = mask.sum(axis=1)
+    count[count == 0] = 1
+    return total / count[:, None].astype(np.float32)
+
+
+def pool_loop(tokens, mask):
+    out = np.zeros((len(tokens), tokens.shape[2]), np.float32)
+    for number in range(len(tokens)):
+        if mask[number].any():
+            out[number] = tokens[number][mask[number] == 1].mean(axis=0)
+    return out
+
+
+def chance_counter(labels):
+    labels = list(labels)
+    n = len(labels)
+    return sum(c / n * (c - 1) / (n - 1) for c in Counter(labels).values())
+
+
+def chance_table(labels):
+    n = len(labels)
+    return ((labels[:, None] == labels).sum() - n) / (n * (n - 1))
+
+
+def chance_pairs(labels):
+    equal = [a == b for a, b in combinations(labels, 2)]
+    return sum(equal) / len(equal)
+
+
+def chance_fraction(labels):
+    n = len(labels)
+    return sum(Fraction(c * (c - 1), n * (n - 1)) for c in Counter(list(labels)).values())
+
+
+def sorted_in_place(labels):
+    labels.sort()
+    return chance_table(labels)
+
+
+def masked_paste(picture):
+    picture = picture.convert("RGBA")
+    white = Image.new("RGB", picture.size, "white")
+    white.paste(picture, mask=picture.getchannel("A"))
+    return feed(white)
+
+
+def by_arithmetic(picture):
+    values = np.asarray(picture.convert("RGBA"), np.float32)
+    share = values[:, :, 3:] / 255
+    flat = values[:, :, :3] * share + 255 * (1 - share)
+    return feed(Image.fromarray(flat.round().astype(np.uint8)))
+
+
+def only_rgba(picture):
+    return feed(on_white(picture) if picture.mode == "RGBA" else picture.convert("RGB"))
+
+
+def palette_forgotten(picture):
+    transparent = picture.mode in ("RGBA", "LA")
+    return feed(on_white(picture) if transparent else picture.convert("RGB"))
+
+
+RIGHT = {
+    "2.1": [mean, pool_einsum, pool_where, pool_product],
+    "2.2": [chance_counter, chance_table, chance_pairs, chance_fraction],
+    "2.3": [lambda picture: feed(on_white(picture)), masked_paste, by_arithmetic],
+    "2.4": [
+        lambda p, v, top: unit(mixed(p, v, ranked(p, top))),
+        conse_loop,
+        conse_sparse,
+        conse_shares,
+        lambda p, v, top: list(conse_loop(p, v, top)),
+    ],
+}
+
 WRONG = {
     "2.1": [
         (lambda t, m: t.mean(1), "mean over all positions"),
@@ -175,6 +292,7 @@ WRONG = {
         (nan_for_none, "is `nan`"),
         (in_place, "changes what it was given"),
         (by_length, "a gap in it"),
+        (pool_loop, "no loop"),
     ],
     "2.2": [
         (with_itself, "find itself"),
@@ -186,6 +304,8 @@ WRONG = {
         (lambda labels: 1 / len(set(labels.tolist())), "number of categories"),
         (lambda labels: counts(labels)[0].max() / len(labels), "largest category"),
         (lambda labels: 0.07, "gave 0.07"),
+        (lambda labels: 5 * chance_table(labels), "five times"),
+        (sorted_in_place, "changes what it was given"),
     ],
     "2.3": [
         (wrong(fit="stretch"), "stretched"),
@@ -206,6 +326,8 @@ WRONG = {
         (lambda picture: feed(on_white(picture))[0], "the batch is missing"),
         (lambda picture: feed(picture).transpose(0, 2, 3, 1), "colours are the last axis"),
         (feed, "a grey picture (L) raises"),
+        (only_rgba, "a grey transparent picture (LA) is transparent it comes out black"),
+        (palette_forgotten, "a picture with a palette (P with transparency) is transparent"),
         (lambda picture: feed(picture.convert("RGB")), "transparent it comes out black"),
         (pasted_without_mask, "transparent it comes out black"),
         (all_or_nothing, "half-transparent"),
@@ -224,5 +346,8 @@ WRONG = {
         (weights_out_of_step, "stay with its own class"),
         (cleared_in_place, "changes what it was given"),
         (lambda p, v, top: p[:, :top] @ v[:top], "not the weighted sums"),
+        (lambda p, v, top: unit(mixed(p, v, ranked(p, 10))), "10 classes count, not 3"),
+        (lambda p, v, top: unit(mixed(p, v, ranked(p, top + 1))), "4 classes count, not 3"),
+        (lambda p, v, top: unit(mixed(p, v, ranked(p, top - 1))), "2 classes count, not 3"),
     ],
 }

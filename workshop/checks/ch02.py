@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from itertools import product
+from numbers import Real
 
 import numpy as np
 from PIL import Image
 
-from workshop.checks import Wrong, call, register
+from workshop.checks import Wrong, call, no_loop, register
 
 
 def _array(answer: object, shape: tuple[int, ...], what: str) -> np.ndarray:
@@ -105,6 +106,9 @@ def mean_pool(mean_pool: Callable) -> str:
         raise Wrong(
             "a mask with a gap in it, 1 0 1 0 1, comes out wrong: trust the mask, not a length"
         )
+    many = rng.normal(size=(200, 5, 4)).astype(np.float32)
+    all_real = np.ones((200, 5), np.int64)
+    no_loop(mean_pool, (many[:5], all_real[:5]), (many, all_real))
     return "the same sentence, whoever sits beside it"
 
 
@@ -132,9 +136,10 @@ def chance(chance: Callable) -> str:
         answer = call(chance, labels)
         if answer is None:
             raise Wrong("your function returns nothing: is there a `return`?")
+        answer = answer.item() if isinstance(answer, np.ndarray) and answer.ndim == 0 else answer
         if np.ndim(answer) != 0:
             raise Wrong(f"an answer of shape {np.shape(answer)}: one number for all is wanted")
-        if not isinstance(answer, int | float | np.number) or isinstance(answer, bool):
+        if not isinstance(answer, Real) or isinstance(answer, bool):
             raise Wrong(f"one number is wanted, not {type(answer).__name__}")
         n, counts = len(labels), np.unique(labels, return_counts=True)[1]
         wanted = (counts * (counts - 1)).sum() / (n * (n - 1))
@@ -230,33 +235,66 @@ def repaired(repaired: Callable) -> str:
         ("RGB", 256, 130),
         ("RGB", 200, 200),
         ("L", 120, 180),
+        ("P", 150, 110),
         ("RGBA", 180, 100),
+        ("LA", 100, 190),
+        ("P with transparency", 170, 120),
     ]:
-        # smooth, so that the way of resizing matters little; colourful and without symmetry
-        coarse = Image.fromarray(rng.integers(0, 256, (4, 5, 3)).astype(np.uint8))
-        picture = coarse.resize((width, height), Image.Resampling.BICUBIC).convert(mode)
-        flat = picture.convert("RGB")
-        if mode == "RGBA":
-            hole = (width // 3, height // 4, width, height)
-            picture.paste((0, 0, 0, 0), hole)
-            flat.paste((255, 255, 255), hole)
+        picture, flat = _example(rng, mode, width, height)
         try:
             answer = call(repaired, picture)
         except Exception as error:
             if mode == "RGB":
                 raise
-            kind = {"L": "grey", "RGBA": "transparent"}[mode]
+            kind = _KINDS[mode]
             raise Wrong(
-                f"right for RGB, but a {kind} picture ({mode}) raises: "
-                f"{type(error).__name__}: {error}"
+                f"right for RGB, but {kind} ({mode}) raises: {type(error).__name__}: {error}"
             ) from None
-        if mode == "RGBA" and _is_fed(picture.convert("RGB"), answer):
-            raise Wrong("where the picture is transparent it comes out black, not white")
+        if mode in ("RGBA", "LA", "P with transparency"):
+            for hidden in (picture.convert("RGB"), picture.convert("RGBA").convert("RGB")):
+                if _is_fed(hidden, answer) and not _is_fed(flat, answer):
+                    shown = "in its hidden colours" if mode[0] == "P" else "black"
+                    raise Wrong(
+                        f"where {_KINDS[mode]} ({mode}) is transparent it comes out {shown}, not white"
+                    )
         _compare(flat, answer)
     glass = Image.new("RGBA", (100, 100), (0, 0, 0, 128))
     if abs(np.mean(call(repaired, glass))) > 0.03:
         raise Wrong("half-transparent black on white is grey; yours comes out lighter or darker")
     return "as in training: whole, in the right colours, in order and to scale"
+
+
+_KINDS = {
+    "L": "a grey picture",
+    "P": "a picture with a palette",
+    "RGBA": "a transparent picture",
+    "LA": "a grey transparent picture",
+    "P with transparency": "a picture with a palette",
+}
+
+
+def _example(
+    rng: np.random.Generator, mode: str, width: int, height: int
+) -> tuple[Image.Image, Image.Image]:
+    """A picture of that mode, and how it looks on white."""
+    # smooth, so that the way of resizing matters little; colourful and without symmetry
+    coarse = Image.fromarray(rng.integers(0, 256, (4, 5, 3)).astype(np.uint8))
+    picture = coarse.resize((width, height), Image.Resampling.BICUBIC)
+    hole = (width // 3, height // 4, width, height)
+    if mode[0] == "P":
+        picture = picture.quantize(200)
+        if mode != "P":
+            picture.putpalette([*picture.getpalette()[:600], *[0] * 168])
+            picture.paste(255, hole)
+            picture.info["transparency"] = 255
+    elif mode in ("RGBA", "LA"):
+        picture = picture.convert(mode)
+        picture.paste((0, 0, 0, 0) if mode == "RGBA" else (0, 0), hole)
+    else:
+        picture = picture.convert(mode)
+    seen = picture.convert("RGBA")
+    white = Image.new("RGBA", seen.size, "white")
+    return picture, Image.alpha_composite(white, seen).convert("RGB")
 
 
 def _is_fed(picture: Image.Image, answer: object) -> bool:
@@ -343,12 +381,20 @@ def conse(conse: Callable) -> str:
                 _mixed(probabilities, vectors, np.repeat(order[:1, :top], n, axis=0))
             ),
         }
+        for many in {top - 1, top + 1, 10} & set(range(1, c)) - {top}:
+            mistakes[f"{many} classes count, not {top}, which is `top`"] = _unit(
+                _mixed(probabilities, vectors, order[:, :many])
+            )
+        ascending = np.sort(probabilities, axis=1)
+        for weights in (probabilities[:, :top], ascending[:, :top], ascending[:, -top:]):
+            swapped = _unit(np.einsum("nt,ntd->nd", weights, vectors[order[:, :top]]))
+            _name(got, {"each weight must stay with its own class": swapped}, _unit(mixed))
         wanted = _unit(mixed)
         _name(got, mistakes, wanted)
         if not np.allclose(got, wanted, atol=1e-4):
             raise Wrong(
-                f"{n} pictures, {c} classes, top = {top}: these are not the weighted sums; does each "
-                "weight stay with its own class?"
+                f"{n} pictures, {c} classes, top = {top}: these are not the weighted sums: "
+                "compare one picture with the steps for the dolphin"
             )
     return "two networks that never met, joined by names"
 

@@ -35,6 +35,13 @@ from workshop.plots.digits import (
     picture_as_numbers,
     time_and_bytes,
 )
+from workshop.plots.embeddings import (
+    photo_lines,
+    photo_map,
+    precision_by_category,
+    similarity_table,
+    tokens_and_speed,
+)
 from workshop.plots.films import film_cuts
 from workshop.plots.indexes import hnsw_layers, islands, ivf_cells, recall_and_speed
 from workshop.plots.loops import who_has_the_thread
@@ -68,13 +75,18 @@ __all__ = [
     "lanes",
     "life_of_a_row",
     "photo_hits",
+    "photo_lines",
+    "photo_map",
     "picture_as_numbers",
+    "precision_by_category",
     "recall_and_speed",
     "scatter_2d",
     "service_hits",
     "show",
     "stored_over_time",
+    "similarity_table",
     "style",
     "time_and_bytes",
+    "tokens_and_speed",
     "who_has_the_thread",
 ]
