@@ -102,7 +102,8 @@ plots.stored_over_time(seen, received)
 #
 # We sent 120 photos, and 60 are counted. This service uses a hash of a photo's bytes as its id, so the same photo gets
 # the same id. A request is [[idempotent]] if sending it twice has the same effect as sending it once.
-#
+
+# %% [markdown]
 # ## A connection that speaks first · 3 min
 #
 # Polling asks when there is nothing new, and it hears late when there is. A [[WebSocket]] is a connection that stays
