@@ -468,9 +468,12 @@ def _returns_nothing(code: Any) -> bool:
         "RETURN_VALUE",
         "RETURN_GENERATOR",
         "COPY_FREE_VARS",
+        "RERAISE",  # from Python 3.12 on a coroutine ends with a handler of StopIteration
         *loads,
     )
     for step in dis.get_instructions(code):
+        if step.opname == "CALL_INTRINSIC_1" and step.argval == 3:  # INTRINSIC_STOPITERATION_ERROR
+            continue
         if step.opname not in idle:
             return False
         if step.opname in loads and step.argval not in (None, ...):
