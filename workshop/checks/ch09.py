@@ -1,6 +1,7 @@
 """Checks of chapter 09, launch a service from a cell."""
 
 import asyncio
+import logging
 import socket
 import threading
 import time
@@ -233,8 +234,13 @@ def serve(serve: Callable) -> str:
                 raise Wrong("stopping one server stopped another, which was started later")
             _has_ended(one, port, own)
 
-    with asyncio.Runner() as runner:
-        runner.run(in_a_cell())
+    disabled = logging.root.manager.disable
+    logging.disable(logging.INFO)  # servers say that they start, whatever level they are given
+    try:
+        with asyncio.Runner() as runner:
+            runner.run(in_a_cell())
+    finally:
+        logging.disable(disabled)
     return "a thread, a loop, a socket: every client is served, and the port comes back"
 
 
