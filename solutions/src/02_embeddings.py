@@ -80,7 +80,7 @@ plots.photo_lines(photos, found, parts)
 #
 # [[Training|training]] is the search for numbers with which a model gives the right answers to many examples. One
 # shows the model an example, compares its answer with the right one, and changes all numbers a little so that the
-# answer becomes better. This is repeated many million times.
+# answer becomes better. This is repeated very often.
 #
 # Our models were trained by others. We only run them, and nothing changes in them.
 
@@ -226,8 +226,7 @@ print(*real[0])
 # %%
 def kitten_in_batch(for_model, for_mean):
     """Vector of the first sentence (384,), with masks (2, t) for the model and for the mean."""
-    inputs = {"input_ids": numbers, "attention_mask": for_model}
-    found = session.run(None, inputs)[0]
+    found = session.run(None, {"input_ids": numbers, "attention_mask": for_model})[0]
     mean = np.average(found[0], axis=0, weights=for_mean[0])
     return mean / np.linalg.norm(mean)
 
@@ -467,8 +466,7 @@ def colours_first(values):
     return values.transpose(2, 0, 1)
 
 
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 # %%
 feeds = {
