@@ -84,7 +84,7 @@ vectors = conse(seen, names_of_classes)
 vectors.shape
 
 # %% [markdown]
-# The result `(430, 384)` is the [[shape]] of the table `vectors`: it has 430 rows and 384 columns. Row 0 is the
+# The [[shape]] of a table is its number of rows and its number of columns. Here it is `(430, 384)`. Row 0 is the
 # vector of the first picture, row 1 that of the second, and so on. Each vector has 384 numbers.
 
 # %% [markdown]

@@ -23,7 +23,7 @@
 # Which *insect* is most like a tiger? To answer this, one needs the vectors and the categories of the photos.
 #
 # [[Milvus]] is a database for vectors: it keeps rows of vectors and facts, and finds the rows whose vectors are
-# close to a given one. [[Milvus Lite]] is its small form, which runs inside our own program and keeps everything
+# close to a given one. [[Milvus Lite]] is a small Milvus, which runs inside our own program and keeps everything
 # on the disk. The large form is a server that takes the same commands.
 #
 # First we encode all 430 photos. This takes a few seconds and shows a bar.

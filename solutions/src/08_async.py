@@ -138,7 +138,9 @@ job["state"], job["done"]
 #
 # An [[event loop]] is a loop that runs many tasks in one thread: it lets one task work until that task waits for
 # something, and then the next one. In an `async def`, the word `await` marks these places: *I wait, let others
-# work.* To [[block]] is to wait or to compute without giving the thread away.
+# work.*
+#
+# To [[block]] is to wait or to compute without giving the thread away.
 
 # %%
 plots.lanes()
@@ -287,7 +289,7 @@ async def in_a_thread():
 
 # %% [markdown]
 # The last two ways answer before the work is done. A [[worker]] is a thread or a program that takes one task after
-# another from a [[queue]]. A [[queue]] is a list in which tasks wait: the first one in is the first one out.
+# another from a queue. A [[queue]] is a list in which tasks wait: the first one in is the first one out.
 # `ThreadPoolExecutor(1)` is a worker and its queue in one.
 
 # %%
@@ -361,7 +363,7 @@ for photo in datasets.photos()[:60]:
 # ## Pull the plug · 5 min
 #
 # What happens to the work when the program ends suddenly, for example when the power fails? The module
-# [ways.py](../app_snippets/ways.py) has a service with these ways. `own_process` runs it in a [[process]] of its own. A
+# [ways.py](../app_snippets/ways.py) has a service with these ways. `own_process` runs it in a process of its own. A
 # [[process]] is a running program with its own memory. We can kill it without harm to this notebook.
 #
 # First we kill it while a client waits for its answer.
