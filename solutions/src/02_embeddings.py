@@ -206,7 +206,8 @@ rank("The dog bit the man.", bite)
 #
 # ## Many sentences at once · 3 min
 #
-# A model takes a table, and a table needs rows of equal length. [[Padding|padding]] is filling short sentences
+# A [[batch]] is a group of inputs that a model gets in one call. It is
+# a table, so all must be equally long. [[Padding|padding]] is filling short sentences
 # up with the token `[PAD]`. An [[attention mask]] is a table of 1 for each real token and 0 for each padding.
 
 # %%
@@ -446,6 +447,8 @@ check("2.2", chance)
 
 # %% [markdown]
 # ## Nothing complains · 4 min
+#
+# (It does not matter that it is five, because each of the five is drawn alike: one draw has the same chance.)
 #
 # What if we prepare the pictures wrongly? We write the steps as three functions, and leave out or change one at a time.
 
