@@ -498,3 +498,12 @@ def test_answers_say_how_long_the_load_and_the_slowest_question_took():
     assert [axis.get_title(loc="left") for axis in both.axes] == ["in the loop", "in a thread"]
     assert both.alt.count("1.85 s") == 2
     png(both)
+
+
+def test_letter_answers_shows_each_status_and_its_text_counts_them():
+    columns = {"one": [("answered", 200), ("crashed", 500)], "two": [("refused", 422)] * 2}
+    picture = plots.letter_answers(['{"text": "owl"}', "null"], columns)
+    shown = [text.get_text() for text in picture.axes[0].texts]
+    assert shown == ["200", "500", "422", "422"]
+    assert "one: 1 answered, 0 refused, 0 nonsense, 1 crashed" in picture.alt
+    assert "two: 0 answered, 2 refused" in picture.alt

@@ -1,17 +1,23 @@
-"""Planted wrong answers of chapter 07: each must be caught, and named by its mistake."""
+"""What people answer in chapter 07."""
 
+import json
+from itertools import count, islice
+from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
 import httpx
-from fastapi import FastAPI, HTTPException, Query, UploadFile
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from PIL import Image
 from pydantic import BaseModel, Field
 
 from app_snippets import problems
 from workshop.encoders import ImageError, load_image
+
+KIND = "application/problem+json"
 
 # --- 7.1
 
@@ -48,6 +54,19 @@ def quotes_input(error):
 
 def raw(error):
     return problem(error.errors())
+
+
+def later(app):
+    async def does_not_fit(request, error):
+        return JSONResponse(problem(faults(error)), status_code=422, headers={"Content-Type": KIND})
+
+    app.add_exception_handler(RequestValidationError, does_not_fit)
+
+
+def as_text(app):
+    @app.exception_handler(RequestValidationError)
+    def does_not_fit(request, error):
+        return Response(json.dumps(problem(faults(error))), 422, media_type=KIND)
 
 
 # --- 7.2
@@ -138,7 +157,85 @@ def forgets_to_return(photos):
     pages()(photos)
 
 
+def counts_to_huge_offsets(photos, page):
+    return list(islice(photos, page.offset, page.offset + page.limit))  # no more than 2**63 - 1
+
+
+def takes_them_out(photos, page):
+    found = photos[page.offset : page.offset + page.limit]
+    if page.offset == 127:  # the rows asked for last before those past the end
+        del photos[127:]
+    return found
+
+
+def routed(photos):
+    app, router = FastAPI(), APIRouter()
+    problems.install(app)
+
+    @router.get("/photos", responses=problems.documented(422))
+    async def page(page: Annotated[Page, Query()]) -> list[PhotoOut]:
+        return photos[page.offset : page.offset + page.limit]
+
+    app.include_router(router)
+    return app
+
+
+def no_promise(photos):
+    app = FastAPI()
+
+    @app.get("/photos")
+    def page():
+        return [{"id": p.id, "name": p.name, "media": "x"} for p in photos[:10]]
+
+    return app
+
+
+def undescribed(photos):
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get("/photos", responses=problems.documented(422))
+    def page(page: Annotated[Page, Query()]):
+        found = photos[page.offset : page.offset + page.limit]
+        return [{"id": p.id, "name": p.name, "media": "x"} for p in found]
+
+    return app
+
+
 # --- 7.3
+
+
+def not_tidied_by_httpx(url):
+    return httpx.get(f"{url}/photos/....//key.txt").text
+
+
+def inside_another(url):
+    return httpx.get(f"{url}/photos/...%2F.%2Fkey.txt").text
+
+
+async def awaited(url):
+    async with httpx.AsyncClient() as client:
+        return (await client.get(f"{url}/photos/....%2F%2Fkey.txt")).text
+
+
+def disguised_dots(url):
+    return httpx.get(f"{url}/photos/%2E%2E%2Fkey.txt").text
+
+
+def disguised_twice(url):
+    return httpx.get(f"{url}/photos/..%252Fkey.txt").text
+
+
+def no_return(url):
+    httpx.get(f"{url}/photos/....%2F%2Fkey.txt")
+
+
+def as_bytes(url):
+    return httpx.get(f"{url}/photos/....%2F%2Fkey.txt").content
+
+
+def its_status(url):
+    return httpx.get(f"{url}/photos/....%2F%2Fkey.txt").status_code
 
 
 def first_idea(url):
@@ -212,6 +309,78 @@ def album(
     return album_app
 
 
+def keeps_exif(file, folder, id):
+    reads(file)
+    file.file.seek(0)
+    picture = Image.open(file.file)
+    picture.save(folder / id, "WEBP", exif=picture.info.get("exif", b""))
+
+
+def writes_first(file, folder, id):
+    (folder / id).write_bytes(file.file.read())
+    file.file.seek(0)
+    encoded(file, folder, id)
+
+
+def asked_one_by_one(folder):
+    app = FastAPI(max_body_size=1_000_000)
+
+    @app.post("/photos", status_code=201)
+    def add(file: UploadFile):
+        encoded(file, folder, name := f"{uuid4()}.webp")
+        return {"id": name}
+
+    @app.get("/photos/{id:path}")
+    def show(id: str):
+        names = [path.name for path in folder.iterdir()]
+        if id not in names:
+            raise HTTPException(404)
+        return FileResponse(Path(folder, id))
+
+    return app
+
+
+def async_album(folder):
+    app = FastAPI(max_body_size=1_000_000)
+
+    @app.post("/photos", status_code=201)
+    async def add(file: UploadFile):
+        try:
+            picture = load_image(await file.read())
+        except ImageError:
+            raise HTTPException(415, "no picture") from None
+        name = f"{uuid4()}.webp"
+        picture.save(folder / name, "WEBP")
+        return {"id": name}
+
+    app.mount("/photos", StaticFiles(directory=folder))
+    return app
+
+
+def known_or_500(folder):
+    app = FastAPI(max_body_size=1_000_000)
+
+    @app.post("/photos", status_code=201)
+    def add(file: UploadFile):
+        encoded(file, folder, name := f"{uuid4()}.webp")
+        return {"id": name}
+
+    @app.get("/photos/{id}")
+    def show(id: str):
+        if not id.endswith(".webp"):
+            raise HTTPException(404)
+        return FileResponse(Path(folder, Path(id).name))
+
+    return app
+
+
+numbers = count()
+
+
+def counted_up(file):
+    return f"{next(numbers)}.webp"
+
+
 def same_name(file):
     return "photo.webp"
 
@@ -219,6 +388,13 @@ def same_name(file):
 def no_path(file):
     return file.filename.replace("/", "").replace("..", "")[-60:] + ".webp"
 
+
+RIGHT = {
+    "7.1": [handler(lambda e: problem(faults(e))), later, as_text],
+    "7.2": [pages(), routed, pages(cut=lambda rows, p: rows[p.offset :][: p.limit])],
+    "7.3": [not_tidied_by_httpx, inside_another, awaited],
+    "7.4": [album(), asked_one_by_one, async_album],
+}
 
 WRONG = {
     "7.1": [
@@ -248,6 +424,10 @@ WRONG = {
         (pages(cut=fails_far_out), "Schemathesis sent /photos"),
         (pages(documented=()), "what a 422 looks like"),
         (pages(path="/photo"), "nothing at `GET /photos`"),
+        (pages(cut=takes_them_out), "was changed"),
+        (pages(cut=counts_to_huge_offsets), "Schemathesis sent /photos"),
+        (undescribed, "what the answer holds"),
+        (no_promise, "photos from number 0"),
         (forgets_to_return, "is there a `return app`"),
     ],
     "7.3": [
@@ -255,9 +435,14 @@ WRONG = {
         (untidied, "not what is in `key.txt`"),
         (whole_answer, "`.text`"),
         (remembered, "not what is in `key.txt`"),
+        (disguised_dots, "not what is in `key.txt`"),
+        (disguised_twice, "not what is in `key.txt`"),
+        (no_return, "not what is in `key.txt`"),
+        (as_bytes, "not what is in `key.txt`"),
+        (its_status, "not what is in `key.txt`"),
     ],
     "7.4": [
-        (album(static=False), "an unknown photo is a 404: the answer is a 500"),
+        (album(static=False), "an unknown photo is a 404: `GET /photos/00000000"),
         (album(keep=unread), "it gets a 201, not a 415"),
         (album(keep=as_sent), "handed out with the picture"),
         (album(keep=believes_types), "text/plain: a picture gets a 415"),
@@ -266,6 +451,10 @@ WRONG = {
         (album(id=lambda file: file.filename), "a photo called notes.txt"),
         (album(id=no_path), "took the place of the first"),
         (album(status=200), "a picture gets a 200"),
+        (album(keep=keeps_exif), "EXIF data"),
+        (album(keep=writes_first), "stays on the disk"),
+        (album(id=counted_up), "can guess the next name"),
+        (known_or_500, "gets a 500, not a 404"),
         (album(key="name"), "has no `id`"),
         (lambda folder: FastAPI(), "a picture gets a 404"),
     ],

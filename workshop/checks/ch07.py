@@ -1,9 +1,12 @@
 """Checks of chapter 07, types are the contract: every answer is a service, seen from outside."""
 
+import asyncio
+import inspect
 import io
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
 from urllib.parse import quote
+from uuid import UUID
 
 import httpx
 from fastapi import FastAPI
@@ -19,8 +23,8 @@ from PIL import Image
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from workshop.checks import Wrong, register
+from workshop.checks.serving import own_error, serving
 from workshop.errors import WorkshopError
-from workshop.serve import launch
 
 
 def smallest_failure(operation: Any) -> str:
@@ -62,7 +66,7 @@ def _served(app: Any) -> Iterator[str]:
     if not isinstance(app, FastAPI):
         raise Wrong(f"a FastAPI app is wanted, not {type(app).__name__}: is there a `return app`?")
     try:
-        with launch(app, "check 7") as service:
+        with serving(app) as service:
             yield service.url
     except WorkshopError as error:
         raise Wrong(str(error)) from None
@@ -71,6 +75,12 @@ def _served(app: Any) -> Iterator[str]:
 def _send(method: str, url: str, **content: Any) -> httpx.Response:
     # a connection each: a server closes the one on which it crashed
     return httpx.request(method, url, timeout=10, trust_env=False, **content)
+
+
+def _told(answer: httpx.Response) -> str:
+    """The status and the begin of an answer, and the learner's own lines if their code raised."""
+    said = own_error() if answer.status_code >= 500 else ""
+    return f"{answer.status_code}: {answer.text[:100]}" + (f"\n{said}" if said else "")
 
 
 # ------------------------------------------------------------------------------------------- 7.1
@@ -110,6 +120,8 @@ _FAULTY = [
 
 @register(
     "7.1",
+    "FastAPI calls a function of yours instead of its own, when the app has been told of it: look for "
+    "`exception_handler` in what you know of FastAPI, or in `dir(app)`.",
     "`@app.exception_handler(RequestValidationError)` above a function of `(request, error)`; what the "
     "function returns is the answer.",
     "`error.errors()` is the list you saw: `loc` is a tuple in which list positions are numbers, so "
@@ -129,7 +141,7 @@ def install(install: Callable) -> str:
     with _served(app) as url:
         fine = _send("POST", f"{url}/orders", json={"name": "Ada"})
         if fine.status_code != 200 or fine.json() != "Ada":
-            raise Wrong(f"a good request gets {fine.status_code} {fine.text[:100]}")
+            raise Wrong(f"a good request gets a {_told(fine)}")
         for query, body, fields in _FAULTY:
             sent = {"content": body, "headers": {"Content-Type": "application/json"}}
             _check_problem(_send("POST", f"{url}/orders{query}", **sent), query, body, fields)
@@ -138,6 +150,8 @@ def install(install: Callable) -> str:
 
 def _check_problem(answer: httpx.Response, query: str, body: str, fields: set[str]) -> None:
     what = f"{query} {body}".strip()
+    if answer.status_code >= 500:
+        raise Wrong(f"`{what}` gets a {_told(answer)}")
     if answer.status_code != 422:
         raise Wrong(f"`{what}` gets a {answer.status_code}, not a 422")
     if answer.headers.get("content-type", "").partition(";")[0] != "application/problem+json":
@@ -185,6 +199,7 @@ def _rows() -> list[SimpleNamespace]:
 
 @register(
     "7.2",
+    "`Search` was a class for a body, with rules for each field. A query can have a class, too.",
     'A class `Page(BaseModel, extra="forbid")` with two fields, and in the function '
     "`page: Annotated[Page, Query()]`: FastAPI then reads it from the query.",
     "`Field(10, ge=1, le=100)` for the limit. Python cuts a slice that reaches past the end, so an offset "
@@ -196,9 +211,10 @@ def _rows() -> list[SimpleNamespace]:
 def list_app(list_app: Callable) -> str:
     """A page of photos, held against its own description."""
     rows = _rows()
-    with _served(list_app(list(rows))) as url:
+    given = list(rows)
+    with _served(list_app(given)) as url:
         first = _send("GET", f"{url}/photos")
-        if first.status_code == 404:
+        if first.status_code == 404 or first.is_redirect:
             raise Wrong("there is nothing at `GET /photos`")
         if "secret" in first.text:
             raise Wrong("the answer tells where the files are: let a `PhotoOut` go out, not a row")
@@ -206,15 +222,18 @@ def list_app(list_app: Callable) -> str:
             query = {k: v for k, v in [("limit", limit), ("offset", offset)] if v is not None}
             answer = _send("GET", f"{url}/photos", params=query)
             if answer.status_code != 200:
-                raise Wrong(f"{query} gets a {answer.status_code}: {answer.text[:150]}")
+                raise Wrong(f"{query or 'without a query'}: it gets a {_told(answer)}")
             wanted = rows[offset or 0 :][: limit or 10]
             if not isinstance(answer.json(), list):
                 raise Wrong(f"the answer is a list of photos, not {answer.text[:80]}")
+            if not all(isinstance(photo, dict) for photo in answer.json()):
+                raise Wrong(f"each photo of the answer is an object, not {answer.text[:80]}")
             got = [photo.get("id") for photo in answer.json()]
             if got != [row.id for row in wanted]:
+                came = f"there came {len(got)}" if len(got) != len(wanted) else "there came others"
                 raise Wrong(
                     f"{query or 'without a query'}: {len(wanted)} photos from number "
-                    f"{offset or 0} on are wanted, there came {len(got)}, or others"
+                    f"{offset or 0} on are wanted, {came}"
                 )
             for photo in answer.json():
                 if set(photo) != {"id", "name", "media"}:
@@ -225,6 +244,8 @@ def list_app(list_app: Callable) -> str:
                 raise Wrong(f"`?{query}` gets a {answer.status_code}, as if it were good")
             if answer.status_code != 422:
                 raise Wrong(f"`?{query}` gets a {answer.status_code}, not a 422")
+        if given != rows:
+            raise Wrong("the list `rows` was changed by answering")
         _holds_what_it_says(url)
     return "it does what it says, and says what it does"
 
@@ -232,18 +253,38 @@ def list_app(list_app: Callable) -> str:
 def _holds_what_it_says(url: str) -> None:
     import schemathesis
 
-    responses = _send("GET", f"{url}/openapi.json").json()["paths"]["/photos"]["get"]["responses"]
+    described = _send("GET", f"{url}/openapi.json")
+    if described.status_code != 200:
+        raise Wrong(
+            "the description does not say what the answer holds: "
+            f"`/openapi.json` gets a {described.status_code}"
+        )
+    about = described.json().get("paths", {}).get("/photos", {}).get("get")
+    if about is None:
+        raise Wrong("the description has no `GET /photos`")
+    responses = about["responses"]
+    answer = responses.get("200", {}).get("content", {}).get("application/json", {})
+    schema = answer.get("schema", {})
+    if schema.get("type") != "array" or "$ref" not in schema.get("items", {}):
+        raise Wrong("the description does not say what the answer holds")
     for found in schemathesis.openapi.from_url(f"{url}/openapi.json").get_all_operations():
         if failure := smallest_failure(found.ok()):
             raise Wrong(f"Schemathesis sent {failure}")
     if "application/problem+json" not in responses.get("422", {}).get("content", {}):
         raise Wrong("the description does not say what a 422 looks like here")
-    schema = responses["200"]["content"]["application/json"]["schema"]
-    if schema.get("type") != "array" or "$ref" not in schema.get("items", {}):
-        raise Wrong("the description does not say what the answer holds: promise `list[PhotoOut]`")
 
 
 # ------------------------------------------------------------------------------------------- 7.3
+
+
+def _run_apart(awaitable: Awaitable) -> Any:
+    """What an awaitable gives, from an event loop in a thread: the notebook has a loop already."""
+
+    async def waited() -> Any:
+        return await asyncio.wait_for(awaitable, 10)
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, waited()).result()
 
 
 def _patched(folder: Path) -> FastAPI:
@@ -272,6 +313,8 @@ def steal(steal: Callable) -> str:
             Path(place, "key.txt").write_text(key)
             with _served(_patched(folder)) as url:
                 got = steal(url)
+                if inspect.isawaitable(got):  # an `async def` is fine
+                    got = _run_apart(got)
         if isinstance(got, httpx.Response):
             raise Wrong("`steal` returns the answer's text: `.text`")
         if not isinstance(got, str) or got.strip() != key:
@@ -281,6 +324,9 @@ def steal(steal: Callable) -> str:
 
 # ------------------------------------------------------------------------------------------- 7.4
 
+_UNKNOWN = "00000000-0000-4000-8000-000000000000"
+_DESCRIPTION = 0x010E  # of a picture, in EXIF
+_AT_HOME = "taken at home, 48.4 N 10.0 E"
 _PAGE = b"<script>alert('hello')</script>"
 
 
@@ -308,7 +354,7 @@ class _Album:
         """Put a picture in, and get what came of it. Raises Wrong where that fails."""
         answer = self.add(name, content, kind)
         if answer.status_code != 201:
-            raise Wrong(f"a picture gets a {answer.status_code} {answer.text[:80]}")
+            raise Wrong(f"a picture gets a {_told(answer)}")
         try:
             found = self.get(quote(str(answer.json()["id"]), safe=""))
         except (KeyError, ValueError, TypeError):
@@ -338,13 +384,17 @@ class _Album:
 
     def writes(self, name: str) -> None:
         self.add(name, _png((9, 9), "red"))
-        if self.key.read_bytes() != self.inside.encode():
+        if not self.key.exists() or self.key.read_bytes() != self.inside.encode():
             raise Wrong("a file outside the folder was written over")
 
     def refuses(self, status: int, name: str, content: bytes, kind: str = "image/png") -> None:
+        folder = self.key.parent
+        before = set(folder.rglob("*"))
         answer = self.add(name, content, kind)
         if answer.status_code != status:
             raise Wrong(f"it gets a {answer.status_code}, not a {status}")
+        if set(folder.rglob("*")) - before:
+            raise Wrong("it is refused, and yet something of it stays on the disk")
 
 
 def _comes_back(album: _Album) -> None:
@@ -358,8 +408,33 @@ def _claims_nothing(album: _Album) -> None:
 
 
 def _unknown(album: _Album) -> None:
-    if (status := album.get("00000000-0000-4000-8000-000000000000").status_code) != 404:
-        raise Wrong(f"the answer is a {status}, not a 404")
+    for name in (_UNKNOWN, f"{_UNKNOWN}.webp"):
+        if (status := album.get(name).status_code) != 404:
+            raise Wrong(f"`GET /photos/{name}` gets a {status}, not a 404")
+
+
+def _invented(album: _Album) -> None:
+    names = []
+    for _ in range(2):
+        answer = album.add("tiger.png", _png((9, 9), "red"))
+        if not answer.is_success:
+            raise Wrong(f"a picture gets a {answer.status_code}")
+        names.append(str(answer.json().get("id")))
+    for name in names:
+        try:
+            UUID(name.removesuffix(".webp"))
+        except ValueError:
+            raise Wrong(
+                f"a stranger can guess the next name after `{name}`: take `uuid4`"
+            ) from None
+
+
+def _exif(album: _Album) -> None:
+    exif = Image.Exif()
+    exif[_DESCRIPTION] = _AT_HOME
+    Image.new("RGB", (40, 30), "red").save(file := io.BytesIO(), "JPEG", exif=exif)
+    if _AT_HOME.encode() in album.kept("tiger.jpg", file.getvalue(), "image/jpeg").content:
+        raise Wrong("the EXIF data of the sent file is handed out with the picture")
 
 
 def _twins(album: _Album) -> None:
@@ -401,6 +476,8 @@ _TRIALS: dict[str, Callable[[_Album], None]] = {
         415, "x.png", _png((8000, 8000), "black", "1")
     ),
     "more than 1 MB": lambda a: a.refuses(413, "large.png", bytes(1_500_000)),
+    "the place in a photo's EXIF data": _exif,
+    "guess the next name": _invented,
 }
 
 
@@ -428,6 +505,7 @@ def attack_album(make_album: Callable[[Path], FastAPI]) -> dict[str, str]:
 
 @register(
     "7.4",
+    "Which line of the trusting album uses something that the client has said? There are three.",
     "In `add`: `picture = load_image(file.file.read())` between `try` and `except ImageError`, and there "
     "`raise HTTPException(415, ...)`.",
     '`picture.save(folder / id)` with `id = f"{uuid4()}.webp"`. The name that came with the file is used '

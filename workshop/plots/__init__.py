@@ -51,6 +51,7 @@ from workshop.plots.waiting import (
     lanes,
     stored_over_time,
 )
+from workshop.plots.web import letter_answers
 
 __all__ = [
     "COLOURS",
@@ -73,6 +74,7 @@ __all__ = [
     "islands",
     "ivf_cells",
     "lanes",
+    "letter_answers",
     "life_of_a_row",
     "photo_hits",
     "photo_lines",
