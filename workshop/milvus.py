@@ -29,6 +29,7 @@ from milvus_lite.engine.collection import Collection
 from milvus_lite.exceptions import DataDirLockedError
 from milvus_lite.schema.types import DataType
 from milvus_lite.server_manager import server_manager_instance
+from pymilvus import DataType as ColumnType
 from pymilvus import MilvusClient
 from pymilvus.client.connection_manager import ConnectionManager
 from pymilvus.exceptions import MilvusException
@@ -279,6 +280,22 @@ def _without_secrets(text: str, uri: str) -> str:
     for secret in sorted(secrets - {""}, key=len, reverse=True):
         text = text.replace(secret, "…")
     return text
+
+
+def photo_collection(client: MilvusClient, name: str, dim: int) -> None:
+    """Make the collection of chapter 03 anew: id, name, category and vector, by FLAT and COSINE.
+
+    dim   of the vectors
+    """
+    schema = client.create_schema(enable_dynamic_field=False)
+    schema.add_field("id", ColumnType.VARCHAR, is_primary=True, max_length=100)
+    schema.add_field("name", ColumnType.VARCHAR, max_length=100)
+    schema.add_field("category", ColumnType.VARCHAR, max_length=100)
+    schema.add_field("vector", ColumnType.FLOAT_VECTOR, dim=dim)
+    index = client.prepare_index_params()
+    index.add_index("vector", index_type="FLAT", metric_type="COSINE")
+    client.drop_collection(name)
+    client.create_collection(name, schema=schema, index_params=index, consistency_level="Strong")
 
 
 def wait_for_index(client: MilvusClient, collection: str, timeout: float = 60.0) -> None:

@@ -75,7 +75,8 @@ answer = client.insert("quick", quick_rows)
 answer["insert_count"]
 
 # %% [markdown]
-# 430 rows are in. Now the question. We need the tiger's vector, so we look up its place in the list.
+# 430 rows are in. Now the question. `data` is a list of queries: here it holds one, the tiger's vector. `filter` says
+# which rows may be found, and `limit` how many. `[0]` takes the hits of our only query. More about them comes later.
 
 # %%
 from workshop import plots
@@ -116,7 +117,7 @@ schema.add_field("vector", DataType.FLOAT_VECTOR, dim=1280)
 [field.name for field in schema.fields]
 
 # %% [markdown]
-# `VARCHAR` is text of at most `max_length` bytes. `FLOAT_VECTOR` is a vector of `dim` numbers.
+# `VARCHAR` is text of at most `max_length` letters (a server counts bytes, and é has two). `FLOAT_VECTOR` is a vector of `dim` numbers.
 #
 # An [[index]] is a structure beside the rows that lets a search find the nearest ones. We take the simplest kind,
 # `FLAT`: it compares the query with every row, so it is exact. Chapter 04 is about the faster kinds. `COSINE` is
@@ -316,10 +317,12 @@ check("3.1", no_reds)
 # ## Pause
 #
 # This is a good place for a break. To go on later, from here and without the cells above, run the next cell. It
-# takes some seconds and makes everything anew that the second half needs.
+# takes some seconds and makes everything anew that the second half needs. `photo_collection` makes a collection with
+# the schema and the index that you have just made by hand.
 
 # %% tags=["pause"]
 from workshop import ImageEncoder, check, connect, datasets, plots, wait_for_index
+from workshop.milvus import photo_collection
 
 photos = datasets.photos()
 vectors = ImageEncoder().encode([photo.path for photo in photos])
@@ -327,8 +330,7 @@ rows = []
 for photo, vector in zip(photos, vectors.tolist(), strict=True):
     rows.append({"id": photo.id, "name": photo.name, "category": photo.category, "vector": vector})
 client = connect("03_milvus")
-shape = {"dimension": 1280, "id_type": "str", "max_length": 100, "consistency_level": "Strong"}
-client.create_collection("photos", **shape)
+photo_collection(client, "photos", dim=1280)
 client.insert("photos", rows)["insert_count"]
 
 # %% [markdown]
@@ -336,8 +338,8 @@ client.insert("photos", rows)["insert_count"]
 #
 # Instead of a filter, one could search for the best 10 rows and then throw away what is not wanted.
 #
-# **Predict before you run:** three of the pictures show planets. We want these three, the one most like the tiger
-# first. How many of them are among its best 10 pictures?
+# **Predict before you run:** ten of the pictures are in `space/planets`. We want these ten, the one most like the
+# tiger first. How many of them are among its best 10 pictures?
 
 # %%
 wait_for_index(client, "photos")
@@ -345,27 +347,28 @@ tiger = [photo.id for photo in photos].index("animals-mammals-tiger")
 
 
 def planets_among_the_best(limit):
-    """How many of the rows nearest to the tiger are planets."""
+    """How many of the rows nearest to the tiger are planets, and how many rows were found."""
     found = client.search("photos", data=[vectors[tiger]], limit=limit, output_fields=["category"])
     planets = [hit for hit in found[0] if hit["entity"]["category"] == "space/planets"]
-    return len(planets)
+    return len(planets), len(found[0])
 
 
 for limit in (10, 100, 200, 430):
-    print(limit, "hits, of which", planets_among_the_best(limit), "are planets")
+    planets, in_all = planets_among_the_best(limit)
+    print(planets, "planets among", in_all)
 
 # %% [markdown]
-# The best 10, and even the best 100, hold no planet at all. Only a search for *everything* finds all three.
-# Filtering afterwards loses what one looks for, and the more so the rarer it is.
+# The best 100 hold no planet, and the best 200 hold one. Only a search for *everything* finds all ten. Filtering
+# afterwards loses what one looks for, and the more so the rarer it is.
 
 # %%
 inside = client.search(
-    "photos", data=[vectors[tiger]], filter='category == "space/planets"', limit=3
+    "photos", data=[vectors[tiger]], filter='category == "space/planets"', limit=20
 )[0]
 len(inside)
 
 # %% [markdown]
-# With the filter inside the search we get all three. Rows that fail the filter take no part in this search.
+# With the filter inside the search we asked for 20 rows and get all ten planets. Rows that fail the filter take no part in this search.
 #
 # ## Rows come, change and go · 4 min
 #
@@ -413,7 +416,8 @@ restored = client.get("photos", ids=["animals-birds-owl"], output_fields=["name"
 restored["name"], count(client, "photos")
 
 # %% [markdown]
-# All 430 rows are back, and the owl has its old name. The same cell could run again without harm. That is why many
+# All 430 rows are back, and the owl has its old name. The sealed file stays as it was: Milvus notes beside it which of
+# its rows are gone, and an upsert writes a new row. The same cell could run again without harm. That is why many
 # programs that load data use `upsert`.
 
 # %% [markdown]
@@ -525,8 +529,7 @@ def load(client, collection, photos, vectors, batch):
 
 
 # %%
-client.drop_collection("again")
-client.create_collection("again", **shape)
+photo_collection(client, "again", dim=1280)
 claimed = load(client, "again", photos, vectors.tolist(), 100)
 claimed, count(client, "again")
 
@@ -560,7 +563,8 @@ def load_photos(milvus, collection, some_photos, some_vectors, batch):
 check("3.4", load_photos)
 
 # %% [markdown]
-# Where did the photos go? The last batch was never sent. And some photos share their name with another one, so they
+# Where did the photos go? The last batch was never sent, and nothing was flushed. The number that came back was the
+# length of a list, and nobody asked Milvus. And some photos share their name with another one, so they
 # shared a key. Milvus Lite replaces the earlier row without a word. A server keeps both rows under one key, and
 # `get` returns one of them.
 #

@@ -185,6 +185,11 @@ def close_to_zero_refused(new_rows, dim):
     ]
 
 
+def blank_ids_refused(new_rows, dim):
+    bad = with_a_helper(new_rows, dim)
+    return bad + [i for i, row in enumerate(new_rows) if i not in bad and not row["id"].strip()]
+
+
 def the_chapters_dim(new_rows, dim):
     return with_a_helper(new_rows, 3)
 
@@ -303,7 +308,7 @@ WRONG = {
             'category == "food/fruit" or category == "food/vegetables" and not (name like "Red%")',
             "does `and` bind as you mean",
         ),
-        ('category in ["food/fruit", "food/vegetables"]', "begins with Red"),
+        ('category in ["food/fruit", "food/vegetables"]', "which condition keeps such names out"),
         ('category == "food/fruit" and not (name like "Red%")', "it loses"),
         (
             'category in ["food/fruit", "food/vegetables"] and not (name like "%Red%")',
@@ -346,6 +351,7 @@ WRONG = {
         (sum_as_zero_test, "whose sum is 0"),
         (any_zero_refused, "two sound rows"),
         (close_to_zero_refused, "very small number"),
+        (blank_ids_refused, "which is not empty"),
         (the_chapters_dim, "for `dim` = 2"),
         (twice_for_two_rules, "expected the positions"),
         (rows_instead_of_positions, "expected the positions"),

@@ -208,7 +208,7 @@ def call(function: Callable, *args: Any, **kwargs: Any) -> Any:
     ):
         if not _same(before, after):
             name = getattr(function, "__name__", "the function")
-            raise Wrong(f"`{name}` changes what it was given: work on a copy, or make a new array")
+            raise Wrong(f"`{name}` changes what it was given: work on a copy, or make a new one")
     return result
 
 

@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pymilvus import DataType, MilvusClient, MilvusException
+from pymilvus import MilvusClient, MilvusException
 
 from workshop import connect, datasets
 from workshop.checks import Wrong, call, register
+from workshop.milvus import photo_collection
 
 
 @contextmanager
@@ -15,17 +16,8 @@ def _collection(dim: int, **collections: list[dict]) -> Iterator[MilvusClient]:
     """A client of a place of its own, with these collections, rows and the chapter's fields."""
     client = connect("03_checks")
     try:
-        schema = client.create_schema()
-        schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=100)
-        schema.add_field("name", DataType.VARCHAR, max_length=100)
-        schema.add_field("category", DataType.VARCHAR, max_length=100)
-        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
-        index = client.prepare_index_params()
-        index.add_index("vector", index_type="FLAT", metric_type="COSINE")
         for name, rows in collections.items():
-            client.create_collection(
-                name, schema=schema, index_params=index, consistency_level="Strong"
-            )
+            photo_collection(client, name, dim)
             if rows:
                 client.insert(name, rows)
         yield client
@@ -81,9 +73,11 @@ def no_reds(no_reds):
         if id in kept and not edible:
             raise Wrong(f"it keeps {shown}, whose category is not one of the two")
         if id in kept and red:
-            raise Wrong(
-                f"it keeps {shown}, whose name begins with Red: does `and` bind as you mean?"
+            bound = " or " in no_reds
+            asked = (
+                "does `and` bind as you mean?" if bound else "which condition keeps such names out?"
             )
+            raise Wrong(f"it keeps {shown}, whose name begins with Red: {asked}")
         if id not in kept and edible and not red:
             raise Wrong(f"it loses {shown}")
     return "two categories, and no name that begins with Red"
@@ -197,6 +191,7 @@ def bad_rows(bad_rows):
         ([_row("a", good), _row("b", good), _row("a", good)], [2], "an id for the second time"),
         ([_row("a", good)] * 3, [1, 2], "an id three times"),
         ([_row("", good, "nameless")], [0], "an empty id"),
+        ([_row(" ", good, "blank")], [], "an id of one space, which is not empty"),
         (
             [_row("a", [math.nan] * 3), _row("a", good), _row("b", [0.0] * 3)],
             [0, 1, 2],
