@@ -130,7 +130,7 @@ cosine_zero = seven @ zero / (np.linalg.norm(seven) * np.linalg.norm(zero))
 print(f"{cosine:.2f} {cosine_zero:.2f}")
 
 # %% [markdown]
-# The other seven has nearly the same direction, 0.95. The zero has 0.51. Here are all three measures as pictures.
+# The other seven has nearly the same direction, 0.95. The zero has 0.51. The next picture shows what the measures look at.
 
 # %%
 pair = [other_seven.reshape(8, 8), zero.reshape(8, 8)]
@@ -139,11 +139,12 @@ with_zero = ["cosine 0.51", "L2 56.0", "inner product 1657"]
 plots.digit_comparison(seven.reshape(8, 8), pair, [with_seven, with_zero])
 
 # %% [markdown]
-# From left to right: our seven, the other digit, the difference, the product. In the difference, orange is ink that
-# only our seven has, and purple is ink that only the other has. White is no difference.
+# From left to right: our seven, the other digit, the difference (behind L2), the product (behind the inner product).
+# The cosine has no picture of its own. In the difference, orange is ink that only our seven has, and purple is ink
+# that only the other has.
 #
-# For the zero there is much more orange and purple, so its L2 distance is larger. In the product, dark means ink in
-# both. The zero shares less, so its inner product is smaller.
+# For the zero there is more orange and purple, so its L2 distance is larger. In the product, dark means ink in both.
+# The zero shares less, so its inner product is smaller.
 #
 # Mind the direction: a *smaller* distance is closer, but a *larger* inner product or cosine is closer.
 
@@ -164,7 +165,7 @@ plots.digit_copies({name: copy.reshape(8, 8) for name, copy in copies.items()})
 
 # %% [markdown]
 # The grey veil adds 4 to each pixel, but never goes above 16. `np.roll(…, 1, axis=1)` moves all columns of the
-# picture one step to the right.
+# picture one step to the right, and the last column comes back at the left.
 #
 # We compare each copy with our seven, and also all other digits, which we call strangers. Then we count the strangers
 # that are closer to our seven than the copy.
@@ -200,15 +201,15 @@ for name, values in closeness.items():
 # **Cosine** ignores length: half the ink changes nothing (0). To **L2**, 23 strangers are closer than the paler
 # copy, although it is the same drawing. Only L2 puts solid black last.
 #
-# The **inner product** ignores ink where the query has none. So eleven strangers with more ink score higher than our
-# seven does with itself. Nothing scores higher than the black page, which would win every search.
+# The **inner product** ignores ink where the query has none, and it grows with ink. So eleven strangers with more ink
+# score higher than our seven does with itself. Nothing scores higher than the black page, which would win every search.
 
 # %% [markdown]
 # Use the inner product where a vector's length means something, or on vectors of equal length. On vectors of length
 # 1 all three measures give the same order.
 #
-# One pixel to the right defeats all three: 320, 753 and 470 strangers are closer than the moved copy. We come back
-# to this.
+# Cosine comes nearest to our wish: 0, 0 and 2 for the first three copies. But one pixel to the right defeats all three
+# measures: 320, 753 and 470 strangers are closer than the moved copy. We come back to this.
 
 # %% [markdown]
 # ### ✍️ Your turn 1.1 · 5 min: one query against all
@@ -314,6 +315,8 @@ def share_right(groups, known):
 # - the query and about a tenth of all rows, chosen at random;
 # - the tenth of the file in which the query lies.
 #
+# `tenths` gives 0 to the first tenth of the file, 1 to the next, and so on. Mixed, it makes a random tenth.
+#
 # **Predict before you run:** how often is the neighbour right now, with true and with mixed labels?
 
 # %%
@@ -402,8 +405,8 @@ print("(3, 1) + (3,)\n", column + line)
 print("(3,) + (3,)\n", line + line)
 
 # %% [markdown]
-# [[Broadcasting|broadcasting]] is NumPy's rule for arrays of different shapes: an axis of size 1 is repeated until the shapes
-# fit. A column `(3, 1)` and a line `(3,)` make a table `(3, 3)`, in which every number meets every other. Two lines add number by
+# [[Broadcasting|broadcasting]] is NumPy's rule for arrays of different shapes: a missing axis is added on the left, and each axis
+# of size 1 is repeated until the shapes fit. A column `(3, 1)` and a line `(3,)` make a table `(3, 3)`, in which every number meets every other. Two lines add number by
 # number.
 #
 # `squares[:, np.newaxis]` is the same numbers as a column, shape `(1797, 1)`.
@@ -464,7 +467,7 @@ def read_far_away(kind):
 
 
 for kind in (np.float64, np.float32):
-    print(kind.__name__, "more than 0.9 are right:", read_far_away(kind) > 0.9)
+    print(f"{kind.__name__}: {read_far_away(kind):.1f} are right")
 
 # %% [markdown]
 # With `float64`, numbers of 8 bytes, all is well. With `float32`, numbers of 4 bytes, most are wrong. Two numbers
@@ -483,7 +486,7 @@ print(direct, by_algebra)
 # numbers are subtracted.
 #
 # `float64` helps, for twice the memory. Better: L2 does not care where zero is. So move the rows near zero first.
-# A little rounding stays: a digit's distance from itself then comes out as up to 0.03 and not as 0.
+# A little rounding stays: a digit's distance from itself then comes out as about 0.03 and not as 0.
 
 # %% [markdown]
 # ### ✍️ Your turn 1.3 · 6 min: every distance, no loop, no surprise
@@ -751,8 +754,8 @@ plots.time_and_bytes(measured, bandwidth)
 # Each point is one table. Both axes are *logarithmic*: each step along them is ten times as much. The dashed line is
 # the bytes divided by the bandwidth.
 #
-# Few long vectors or many short ones: the points keep near one line. So the bytes count. Points below the line are
-# tables that fit into the processor's cache, its small and fast own memory.
+# Few long vectors or many short ones: the points run beside the line, since time grows with bytes. Many lie below it:
+# a sum reads memory less fast than `@` does, and small tables fit into the processor's cache, its own fast memory.
 
 # %% [markdown]
 # ### Many queries, one trip
