@@ -54,8 +54,7 @@ class Guard:
         headers = Headers(scope=scope)
         send = _confined(send)
         scope = _without_odd_range(_behind_proxy(scope, headers), headers)
-        if scope.get("method") == "HEAD":  # what GET says, without its body
-            scope, send = {**scope, "method": "GET"}, _headers_only(send)
+        scope, send = _head_as_get(scope, send)
         limit = self.max_upload if _media_type(headers) == "multipart/form-data" else self.max_json
         try:
             self._check_caller(headers)
@@ -81,14 +80,15 @@ class Guard:
 
 
 class Confined:
-    """ASGI middleware for an app without a guard: no other site may show its pages in a frame."""
+    """ASGI middleware for an app without a guard: no site may show its pages in a frame; HEAD works."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and the answer back with the rules for browsers."""
-        await self.app(scope, receive, _confined(send))
+        scope, send = _head_as_get(scope, _confined(send))
+        await self.app(scope, receive, send)
 
 
 class CheckedRoute(APIRoute):
@@ -200,6 +200,13 @@ def _confined(send: Send) -> Send:
         await send(message)
 
     return with_headers
+
+
+def _head_as_get(scope: Scope, send: Send) -> tuple[Scope, Send]:
+    """HEAD is what GET says, without its body."""
+    if scope.get("method") != "HEAD":
+        return scope, send
+    return {**scope, "method": "GET"}, _headers_only(send)
 
 
 def _headers_only(send: Send) -> Send:

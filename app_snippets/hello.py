@@ -1,8 +1,11 @@
 """The smallest service of the course: `uvicorn app_snippets.hello:app`."""
 
-from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
-app = FastAPI(title="Hello")
+from app_snippets.guard import Confined
+
+app = FastAPIOffline(title="Hello")  # its /docs bring their scripts along
+app.add_middleware(Confined)  # and no other site may show them in a frame
 
 
 @app.get("/")

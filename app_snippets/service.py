@@ -664,7 +664,7 @@ def _about_searches(app: FastAPI, settings: ServiceSettings, payload: type[Paylo
 
     def kind(body: Any) -> str | None:
         if isinstance(body, dict) and ("text" in body) != ("item_id" in body):
-            return "text" if "text" in body else "item_id"
+            return problems.kind("text" if "text" in body else "item_id")
         return None
 
     either = Discriminator(
@@ -682,7 +682,8 @@ def _about_searches(app: FastAPI, settings: ServiceSettings, payload: type[Paylo
     def search(
         service: Running,
         query: Annotated[
-            Annotated[SearchByText, Tag("text")] | Annotated[SearchByItem, Tag("item_id")],
+            Annotated[SearchByText, Tag(problems.kind("text"))]
+            | Annotated[SearchByItem, Tag(problems.kind("item_id"))],
             either,
             Body(),
         ],

@@ -21,9 +21,11 @@ from uuid import uuid4
 import httpx
 import uvicorn
 from fastapi import BackgroundTasks, FastAPI, HTTPException
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app_snippets.guard import Confined
 from workshop.paths import home
 
 log = logging.getLogger(__name__)
@@ -91,7 +93,8 @@ def create_app(settings: Settings) -> FastAPI:
         in_memory.put(None)
         written_down.put(None)
 
-    app = FastAPI(title="Ways", lifespan=lifespan)
+    app = FastAPIOffline(title="Ways", lifespan=lifespan)
+    app.add_middleware(Confined)
 
     def slow() -> None:
         time.sleep(settings.seconds)

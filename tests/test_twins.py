@@ -212,6 +212,13 @@ def test_a_failure_has_its_status_and_a_detail_in_json(api, method, path, body, 
     assert answer.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["/health", "/items/animals-birds-owl", "/nowhere"])
+def test_head_says_what_get_says_without_a_body(api, path):
+    head, get = api.head(path), api.get(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
 def test_a_body_too_large_is_refused(api):
     assert api.post("/search", json={"text": "x" * 70_000}).status_code == 413
 
