@@ -173,7 +173,8 @@ def _describe_problems(document: dict[str, Any]) -> None:
     for content in _parts(document):
         if content.get("contentMediaType"):
             content["format"] = "binary"
-    schemas = document["components"]["schemas"]
+    # a service whose endpoints name no model has none of these
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= models_json_schema([(Problem, "validation")], ref_template=REFERENCE)[1]["$defs"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)

@@ -7,7 +7,16 @@ from typing import Annotated
 from uuid import uuid4
 
 import httpx
-from fastapi import APIRouter, FastAPI, HTTPException, Query, Response, UploadFile
+from fastapi import (
+    APIRouter,
+    Depends,
+    FastAPI,
+    HTTPException,
+    Query,
+    Request,
+    Response,
+    UploadFile,
+)
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -177,6 +186,38 @@ def routed(photos):
         return photos[page.offset : page.offset + page.limit]
 
     app.include_router(router)
+    return app
+
+
+def only_known_names(request: Request):
+    for name in set(request.query_params) - {"limit", "offset"}:
+        fault = {"type": "extra_forbidden", "loc": ("query", name), "msg": "Not known", "input": ""}
+        raise RequestValidationError([fault])
+
+
+def in_the_signature(photos):
+    app = FastAPI()
+    problems.install(app)
+    more = {"responses": problems.documented(422), "dependencies": [Depends(only_known_names)]}
+
+    @app.get("/photos", **more)
+    def page(
+        limit: Annotated[int, Query(ge=1, le=100)] = 10, offset: int = Query(0, ge=0)
+    ) -> list[PhotoOut]:
+        return [{"id": p.id, "name": p.name} for p in photos[offset : offset + limit]]
+
+    return app
+
+
+def own_response(photos):
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get("/photos", responses=problems.documented(422), response_model=list[PhotoOut])
+    def page(page: Page = Query()):  # noqa: B008
+        found = photos[page.offset : page.offset + page.limit]
+        return JSONResponse([PhotoOut(id=p.id, name=p.name).model_dump() for p in found])
+
     return app
 
 
@@ -357,6 +398,49 @@ def async_album(folder):
     return app
 
 
+def remembers_its_own(folder):
+    app, known = FastAPI(max_body_size=1_000_000), set()
+
+    @app.post("/photos", status_code=201)
+    def add(file: UploadFile):
+        encoded(file, folder, name := f"{uuid4()}.webp")
+        known.add(name)
+        return {"id": name}
+
+    @app.get("/photos/{id}")
+    def show(id: str):
+        if id not in known:
+            raise HTTPException(404)
+        return FileResponse(folder / id)
+
+    return app
+
+
+def says_where(file, folder, id):
+    try:
+        load_image(file.file.read()).save(folder / id)
+    except ImageError as error:
+        raise HTTPException(415, f"not kept in {folder}: {error}") from error
+
+
+def looks_where_it_leads(folder, missing=404):
+    app = FastAPI(max_body_size=1_000_000)
+
+    @app.post("/photos", status_code=201)
+    def add(file: UploadFile):
+        encoded(file, folder, name := f"{uuid4()}.webp")
+        return {"id": name}
+
+    @app.get("/photos/{id:path}")
+    def show(id: str):
+        path = (folder / id).resolve()  # raises ValueError for a zero byte
+        if path.parent != folder.resolve() or not path.is_file():
+            raise HTTPException(missing)
+        return FileResponse(path)
+
+    return app
+
+
 def known_or_500(folder):
     app = FastAPI(max_body_size=1_000_000)
 
@@ -391,9 +475,9 @@ def no_path(file):
 
 RIGHT = {
     "7.1": [handler(lambda e: problem(faults(e))), later, as_text],
-    "7.2": [pages(), routed, pages(cut=lambda rows, p: rows[p.offset :][: p.limit])],
+    "7.2": [pages(), routed, in_the_signature, own_response],
     "7.3": [not_tidied_by_httpx, inside_another, awaited],
-    "7.4": [album(), asked_one_by_one, async_album],
+    "7.4": [album(), asked_one_by_one, async_album, remembers_its_own],
 }
 
 WRONG = {
@@ -410,6 +494,10 @@ WRONG = {
         (handler(lambda e: problem(faults(e), detail="")), "not an empty one"),
         (handler(lambda e: {"title": "no", "status": 422, "detail": "no"}), "has no `errors`"),
         (handler(lambda e: problem([])), "each of `errors`"),
+        (handler(lambda e: problem({"body": "no"})), "`errors` is a list"),
+        (handler(lambda e: problem(["body"])), "each of `errors`"),
+        (handler(lambda e: problem(faults(e), title=None)), "`title` is a short text"),
+        (handler(faults), "the body is an object"),
     ],
     "7.2": [
         (by_hand, "`?limt=5` gets a 200"),
@@ -455,6 +543,9 @@ WRONG = {
         (album(keep=writes_first), "stays on the disk"),
         (album(id=counted_up), "can guess the next name"),
         (known_or_500, "gets a 500, not a 404"),
+        (looks_where_it_leads, "zero byte: `GET /photos/%00` gets a 500"),
+        (lambda folder: looks_where_it_leads(folder, 403), "gets a 403, not a 404"),
+        (album(keep=says_where), "says where the folder is"),
         (album(key="name"), "has no `id`"),
         (lambda folder: FastAPI(), "a picture gets a 404"),
     ],

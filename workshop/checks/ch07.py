@@ -5,7 +5,7 @@ import inspect
 import io
 import random
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +25,26 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from workshop.checks import Wrong, register
 from workshop.checks.serving import own_error, serving
 from workshop.errors import WorkshopError
+
+
+def ask_all(
+    api: httpx.Client, letters: Sequence[str], good: Collection[str]
+) -> list[tuple[str, int]]:
+    """Send each letter to `POST /search`; what became of it (a word of `plots.OUTCOMES`), and the status.
+
+    letters  bodies as they are sent; those in `good` deserve an answer
+    """
+    # a server closes the connection on which it crashed: each letter gets a new one
+    headers = {"Content-Type": "application/json", "Connection": "close"}
+    answers = []
+    for letter in letters:
+        status = api.post("/search", content=letter, headers=headers).status_code
+        if status >= 400:
+            outcome = "crashed" if status >= 500 else "refused"
+        else:
+            outcome = "answered" if letter in good else "nonsense"
+        answers.append((outcome, status))
+    return answers
 
 
 def smallest_failure(operation: Any) -> str:
@@ -77,10 +97,15 @@ def _send(method: str, url: str, **content: Any) -> httpx.Response:
     return httpx.request(method, url, timeout=10, trust_env=False, **content)
 
 
+def _own(answer: httpx.Response) -> str:
+    """The learner's own lines, to end a message with, if their code raised instead of answering."""
+    said = own_error() if answer.status_code >= 500 else ""
+    return f"\n{said}" if said else ""
+
+
 def _told(answer: httpx.Response) -> str:
     """The status and the begin of an answer, and the learner's own lines if their code raised."""
-    said = own_error() if answer.status_code >= 500 else ""
-    return f"{answer.status_code}: {answer.text[:100]}" + (f"\n{said}" if said else "")
+    return f"{answer.status_code}: {answer.text[:100]}{_own(answer)}"
 
 
 # ------------------------------------------------------------------------------------------- 7.1
@@ -160,16 +185,26 @@ def _check_problem(answer: httpx.Response, query: str, body: str, fields: set[st
         )
     if "s3same" in answer.text:
         raise Wrong("the answer repeats what was sent, a secret included")
-    problem = answer.json()
+    try:
+        problem = answer.json()
+    except ValueError:
+        raise Wrong(f"the body is no JSON: {answer.text[:80]!r}") from None
+    if not isinstance(problem, dict):
+        raise Wrong(f"the body is an object, not {answer.text[:80]}")
     missing = [key for key in ("title", "status", "detail", "errors") if key not in problem]
     if missing:
         raise Wrong(f"the problem has no `{missing[0]}`")
     if problem["status"] != 422:
         raise Wrong(f"`status` in the body is {problem['status']!r}, the answer's own is 422")
-    if not (isinstance(problem["detail"], str) and problem["detail"].strip()):
-        raise Wrong("`detail` is a sentence for people: a text, and not an empty one")
+    for key, wanted in (("title", "a short text"), ("detail", "a sentence for people")):
+        if not (isinstance(problem[key], str) and problem[key].strip()):
+            raise Wrong(f"`{key}` is {wanted}: a text, and not an empty one")
     errors = problem["errors"]
-    if not errors or any(set(fault) != {"field", "reason"} for fault in errors):
+    if not isinstance(errors, list):
+        raise Wrong(f"`errors` is a list, not {str(errors)[:80]}")
+    if not errors or any(
+        not isinstance(fault, dict) or set(fault) != {"field", "reason"} for fault in errors
+    ):
         raise Wrong(f"each of `errors` has `field` and `reason` and nothing else, not {errors}")
     if any(not isinstance(fault[key], str) for fault in errors for key in fault):
         raise Wrong(f"`field` and `reason` are texts, not {errors[0]}")
@@ -243,7 +278,7 @@ def list_app(list_app: Callable) -> str:
             if answer.is_success:
                 raise Wrong(f"`?{query}` gets a {answer.status_code}, as if it were good")
             if answer.status_code != 422:
-                raise Wrong(f"`?{query}` gets a {answer.status_code}, not a 422")
+                raise Wrong(f"`?{query}` gets a {answer.status_code}, not a 422{_own(answer)}")
         if given != rows:
             raise Wrong("the list `rows` was changed by answering")
         _holds_what_it_says(url)
@@ -377,10 +412,18 @@ class _Album:
     def reads(self, address: str) -> None:
         if self.inside in self.get(address).text:
             raise Wrong("the text of a file outside the folder came back")
+        self.finds_nothing(address)
 
-    def crashes(self, address: str) -> None:
-        if not 400 <= (status := self.get(address).status_code) < 500:
-            raise Wrong(f"the answer is a {status}")
+    def finds_nothing(self, address: str) -> None:
+        answer = self.get(address)
+        if answer.status_code != 404:
+            got = f"`GET /photos/{address}` gets a {answer.status_code}"
+            raise Wrong(f"{got}, not a 404{_own(answer)}")
+        self.keeps_secret(answer)
+
+    def keeps_secret(self, answer: httpx.Response) -> None:
+        if str(self.key.parent) in answer.text:
+            raise Wrong("the answer says where the folder is")
 
     def writes(self, name: str) -> None:
         self.add(name, _png((9, 9), "red"))
@@ -392,9 +435,10 @@ class _Album:
         before = set(folder.rglob("*"))
         answer = self.add(name, content, kind)
         if answer.status_code != status:
-            raise Wrong(f"it gets a {answer.status_code}, not a {status}")
+            raise Wrong(f"it gets a {answer.status_code}, not a {status}{_own(answer)}")
         if set(folder.rglob("*")) - before:
             raise Wrong("it is refused, and yet something of it stays on the disk")
+        self.keeps_secret(answer)
 
 
 def _comes_back(album: _Album) -> None:
@@ -409,8 +453,7 @@ def _claims_nothing(album: _Album) -> None:
 
 def _unknown(album: _Album) -> None:
     for name in (_UNKNOWN, f"{_UNKNOWN}.webp"):
-        if (status := album.get(name).status_code) != 404:
-            raise Wrong(f"`GET /photos/{name}` gets a {status}, not a 404")
+        album.finds_nothing(name)
 
 
 def _invented(album: _Album) -> None:
@@ -418,7 +461,7 @@ def _invented(album: _Album) -> None:
     for _ in range(2):
         answer = album.add("tiger.png", _png((9, 9), "red"))
         if not answer.is_success:
-            raise Wrong(f"a picture gets a {answer.status_code}")
+            raise Wrong(f"a picture gets a {_told(answer)}")
         names.append(str(answer.json().get("id")))
     for name in names:
         try:
@@ -463,8 +506,8 @@ _TRIALS: dict[str, Callable[[_Album], None]] = {
     "read ..%2Fkey.txt": lambda a: a.reads("..%2Fkey.txt"),
     "read ....%2F%2Fkey.txt": lambda a: a.reads("....%2F%2Fkey.txt"),
     "read by the whole path": lambda a: a.reads(quote(str(a.key), safe="")),
-    "ask for the folder itself": lambda a: a.crashes("%2E"),
-    "ask for a zero byte": lambda a: a.crashes("%00"),
+    "ask for the folder itself": lambda a: a.finds_nothing("%2E"),
+    "ask for a zero byte": lambda a: a.finds_nothing("%00"),
     "write ../key.txt": lambda a: a.writes("../key.txt"),
     "write ....//key.txt": lambda a: a.writes("....//key.txt"),
     "write by the whole path": lambda a: a.writes(str(a.key)),
@@ -520,6 +563,8 @@ def album_app(album_app: Callable) -> str:
     failed = {what: why for what, why in outcome.items() if why}
     if failed:
         what, why = next(iter(failed.items()))
-        more = f" ({len(failed) - 1} more of {len(outcome)} fail)" if len(failed) > 1 else ""
+        more = f"({len(failed) - 1} more of {len(outcome)} fail)" if len(failed) > 1 else ""
+        if more:  # below the learner's own lines, where there are some
+            more = f"\n{more}" if "\n" in why else f" {more}"
         raise Wrong(f"{what}: {why}{more}")
     return f"{len(outcome)} trials, honest ones and attacks, and it holds"
