@@ -22,8 +22,8 @@ from workshop.paths import ROOT
 
 CHAPTERS = {
     "06_flask_and_fastapi": [
-        "answer = await client.get(",  # four services run, two of them for this cell
-        "run = load.run(",  # six run, and the load generator is a process of its own
+        "answer = await client.get(",  # three services run, one of them for this cell
+        "run = load.run(",  # three run, and the load generator is a process of its own
     ],
     "08_async": [
         "ways.kill()",  # a service runs in a process of its own

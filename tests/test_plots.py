@@ -507,3 +507,32 @@ def test_letter_answers_shows_each_status_and_its_text_counts_them():
     assert shown == ["200", "500", "422", "422"]
     assert "one: 1 answered, 0 refused, 0 nonsense, 1 crashed" in picture.alt
     assert "two: 0 answered, 2 refused" in picture.alt
+
+
+def test_lines_of_code_shows_the_sum_of_each_module():
+    counts = {"one": {"models": 3, "endpoints": 9}, "two": {"models": 0, "endpoints": 7}}
+    picture = plots.lines_of_code(counts)
+    shown = [text.get_text() for text in picture.axes[0].texts]
+    assert {"12", "7", "9", "3"} <= set(shown)
+    assert "0" not in shown
+    assert "one: 12 (models 3, endpoints 9)" in picture.alt
+    png(picture)
+
+
+def test_speeds_show_each_run_and_say_the_mean():
+    runs = [("A", "health", 1, 100.0), ("A", "health", 1, 300.0), ("B", "health", 1, 50.0)]
+    picture = plots.speeds([*runs, ("A", "search", 1, 7.0)])
+    assert [axis.get_title(loc="left") for axis in picture.axes] == ["health", "search"]
+    first = picture.axes[0]
+    assert sorted(bar.get_height() for bar in first.patches) == [50, 200]
+    assert [list(line.get_ydata()) for line in first.lines] == [[100, 300], [50]]
+    assert "health, 1 clients, A: 200" in picture.alt
+    png(picture)
+
+
+def test_work_per_request_stacks_server_framework_and_endpoint():
+    picture = plots.work_per_request({"A": (1.0, 3.0, 7.0, 2.0)})
+    widths = [bar.get_width() for bar in picture.axes[0].patches]
+    assert widths == [1, 2, 0, 1, 2, 4, 1, 2, 0], "no part is below nothing"
+    assert "A: search 7.00 ms, of which server 1.00" in picture.alt
+    png(picture)

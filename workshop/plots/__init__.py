@@ -45,6 +45,7 @@ from workshop.plots.embeddings import (
 from workshop.plots.films import film_cuts
 from workshop.plots.indexes import hnsw_layers, islands, ivf_cells, recall_and_speed
 from workshop.plots.loops import who_has_the_thread
+from workshop.plots.twins import lines_of_code, speeds, work_per_request
 from workshop.plots.waiting import (
     answers_by_way,
     answers_during_a_load,
@@ -76,6 +77,7 @@ __all__ = [
     "lanes",
     "letter_answers",
     "life_of_a_row",
+    "lines_of_code",
     "photo_hits",
     "photo_lines",
     "photo_map",
@@ -86,9 +88,11 @@ __all__ = [
     "service_hits",
     "show",
     "similarity_table",
+    "speeds",
     "stored_over_time",
     "style",
     "time_and_bytes",
     "tokens_and_speed",
     "who_has_the_thread",
+    "work_per_request",
 ]
