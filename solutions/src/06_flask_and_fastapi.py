@@ -564,12 +564,12 @@ for twin in twins:
 # %% [markdown]
 # ### ✍️ Your turn 6.4 · 7 min: your API, twice
 #
-# `in_flask(names)` and `in_fastapi(names)` make an app. `names` is a dict like `{"fish": ["Carp", "Eel"]}`. It stays as
-# it is.
+# `in_flask(names)` and `in_fastapi(names)` make an app. The dict `names` is like `{"fish": ["Carp", "Eel"]}`; do not
+# change it.
 # - GET `/names/fish?limit=1` gives `{"names": ["Carp"]}`: the first `limit` names, or all if there are fewer.
 # - `limit` may be each whole number from 1 to a million, and is 3 if it is not given.
-# - Any other limit (`0`, `-1`, `1.5`, `many`, `²`, nothing after the `=`) gives 422.
-# - A category that is not in `names` gives 404. The `detail` holds its name.
+# - Limits like `0`, `-1`, `1.5`, `many`, `²`, or nothing after the `=`, give 422.
+# - An unknown category gives 404, and its name stands in `detail`.
 #
 # All these are JSON. 404 and 422 have a `detail` that is not empty.
 
@@ -877,12 +877,13 @@ for name, cost in costs.items():
 
 # %% [markdown]
 # The numbers are ratios: how many times the work of `async def`. The two FastAPI apps differ in nothing but the handing
-# over, so it is what makes the difference: in our runs 1.6 to 1.9 times the work. A plain `def` in FastAPI cost more than
-# Flask, and an `async def` about as much as Flask or a little less.
+# over, so it is what makes the difference: in our runs 1.6 to 1.9 times the work. Flask lay between them, or near
+# `async def`.
 #
 # Where an endpoint blocks, the thread is well spent: without it, one search would keep all others waiting. Chapter 08
 # shows that.
-#
+
+# %% [markdown]
 # ### Where the work goes
 #
 # The same counting separates server, framework and endpoint. An app by hand, without a framework, shows what the server
