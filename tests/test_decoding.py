@@ -22,14 +22,18 @@ PHOTO = datasets.photos()[0].path.read_bytes()  # small enough to be read in thi
 LARGE, SIZE = flat_png(600), (600, 600)
 
 
+_before: list[psutil.Process] = []  # what other tests' services have running
+
+
 def children() -> list[psutil.Process]:
-    return psutil.Process().children()
+    return [child for child in psutil.Process().children() if child not in _before]
 
 
 @pytest.fixture
 def make() -> Iterator[type[PictureReader]]:
     """Makes readers, and sees that nothing of them is left."""
-    before, made = children(), []
+    _before[:] = psutil.Process().children()
+    made = []
 
     def maker(*args: object, **options: object) -> PictureReader:
         made.append(PictureReader(*args, **options))
@@ -38,7 +42,7 @@ def make() -> Iterator[type[PictureReader]]:
     yield maker
     for reader in made:
         reader.close()
-    assert children() == before
+    assert children() == []
 
 
 def test_pictures_are_read_as_in_this_process(make):

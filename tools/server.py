@@ -335,6 +335,7 @@ def main() -> int:
     starting = commands.add_parser("start", help="start it and wait until it answers")
     starting.add_argument("--port", type=int, default=PORT, help="on 127.0.0.1 (%(default)s)")
     commands.add_parser("stop", help="end it and free its port")
+    commands.add_parser("install", help="only fetch it")
     serving = commands.add_parser("serve")  # by start, in the background
     serving.add_argument("listener", type=int)
     serving.add_argument("lock", type=int)
@@ -343,6 +344,8 @@ def main() -> int:
         if args.command == "serve":
             with socket.socket(fileno=args.listener) as listener:
                 serve(listener)
+        elif args.command == "install":
+            install()
         elif args.command == "stop":
             print("The server has ended." if stop() else "No server runs here.")
         else:

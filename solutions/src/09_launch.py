@@ -287,10 +287,10 @@ answer, len(turns)
 # %%
 while len(turns) == 0:
     await asyncio.sleep(0.01)
-len(turns)
+len(turns) > 0
 
 # %% [markdown]
-# It ran, once: `await` gave the thread to the loop, and the loop found the old request. So use a client that
+# It ran: `await` gave the thread to the loop, and the loop found the old request. So use a client that
 # says `await` while it waits.
 
 # %%
@@ -305,7 +305,7 @@ answer.json()
 
 # %% tags=["nbval-ignore-output"]
 plots.who_has_the_thread(
-    plain=(sent_plain, back_plain, turns[0]), awaiting=(sent_await, back_await, turns[1])
+    plain=(sent_plain, back_plain, turns[0]), awaiting=(sent_await, back_await, turns[-1])
 )
 
 # %% [markdown]
