@@ -145,7 +145,7 @@ def test_chapter_09_launches_the_service_and_its_page_finds_photos(lab: str, pag
     loaded = next(i for i, cell in enumerate(cells) if "watch(loading)" in cell.source)
     for index, cell in enumerate(cells[: loaded + 1]):
         notebook.run(index, cell)
-    expect(notebook.cell(loaded)).to_contain_text("202")
+    expect(notebook.cell(loaded)).to_contain_text("430")
 
     service = notebook.cell(launched).frame_locator("iframe")
     notebook.cell(launched).locator("iframe").scroll_into_view_if_needed()

@@ -158,26 +158,32 @@ class Chapter:
         return fresh
 
     def _fresh_cells(self) -> Iterator[NotebookNode]:
+        hints = self._hints_by_cell()
         for position, cell in enumerate(self.cells):
             metadata = {"tags": tags(cell)} if tags(cell) else {}
             id = self._cell_id(position, cell.cell_type)
             if cell.cell_type == "code":
                 yield nbformat.v4.new_code_cell(cell.source, id=id, metadata=metadata)
             else:
-                source = TERM.sub(link, cell.source.rstrip()) + self._hints_below(cell)
+                source = TERM.sub(link, cell.source.rstrip()) + hints.get(position, "")
                 yield nbformat.v4.new_markdown_cell(source, id=id, metadata=metadata)
 
     def _cell_id(self, position: int, kind: str) -> str:
         place = f"{self.stem}:{position}:{kind}".encode()
         return hashlib.sha1(place, usedforsecurity=False).hexdigest()[:8]
 
-    def _hints_below(self, cell: NotebookNode) -> str:
-        exercise = EXERCISE.search(cell.source)
-        hints = self.hints.get(exercise["id"], ()) if exercise else ()
-        return "".join(
-            f"\n\n<details><summary>Hint {i}</summary>\n\n{hint}\n\n</details>"
-            for i, hint in enumerate(hints, 1)
-        )
+    def _hints_by_cell(self) -> dict[int, str]:
+        """The folded hints of each exercise, below the last text in front of its stub."""
+        found = {}
+        for id, positions in self.exercise_cells().items():
+            answer = next((i for i in positions if SOLUTION.search(self.cells[i].source)), None)
+            texts = [i for i in positions if self.cells[i].cell_type == "markdown"]
+            before = [i for i in texts if answer is None or i < answer]
+            found[before[-1]] = "".join(
+                f"\n\n<details><summary>Hint {i}</summary>\n\n{hint}\n\n</details>"
+                for i, hint in enumerate(self.hints.get(id, ()), 1)
+            )
+        return found
 
     def _expect_open(self, cell: NotebookNode, id: str, count: int) -> None:
         result = checks.Result(id, "open", "not attempted yet")

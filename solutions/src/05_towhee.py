@@ -95,7 +95,7 @@ print(squaring(3).get())
 # Read it from the left. `input` names what a run is given. `map` is a step: it takes the column `n`, calls
 # `square`, and puts the result into a new column, `square`. `output` says which columns a row of the result has.
 #
-# A run, `squaring(3)`, answers with a queue of rows. `get` takes the first; each row is a list.
+# A run, `squaring(3)`, answers with a queue of rows, a list from which `get` takes the first. Each row is a list.
 #
 # `flat_map` makes many rows of one: its function returns a list, and each element becomes a row.
 
@@ -295,7 +295,7 @@ print(client.list_collections())
 
 # %%
 def ingest(embed, collection):
-    """A pipeline that embeds (key, thing) pairs into a collection; a row is a number of inserts."""
+    """A pipeline that embeds (key, thing) pairs into a collection; each row says how many were inserted."""
 
     def insert(keys, looks):
         rows = [{"id": key, "vector": look} for key, look in zip(keys, looks, strict=True)]
@@ -420,7 +420,8 @@ print(many(eight).size, "run, texts handed over:", handed)
 
 # %% [markdown]
 # `batch` starts eight runs, which a few threads share, and each run hands one text to the model. A
-# [[thread]] is a part of a program that runs at the same time as its other parts.
+# [[thread]] is a line of work inside a program: it does one thing after another, and a program can have several
+# side by side.
 #
 # What a *model* calls a batch is many texts in one call, which is faster. In Towhee that is a window.
 #
@@ -513,7 +514,7 @@ except RuntimeError as error:
 #
 # - It is made with `model_name`, a str. Any other than `"all-MiniLM-L6-v2"` raises `ValueError` when the operator is made.
 # - Called with a text (str), it returns the vector of our `TextEncoder`, shape `(384,)`.
-# - A `batch` of eight texts makes at most one operator: it loads the model once.
+# - A `batch` of eight texts makes at most one operator: it does not make one for each text.
 
 
 # %%

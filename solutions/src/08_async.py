@@ -47,12 +47,12 @@ len(upload)
 # %% [markdown]
 # **Predict before you run:** how many of the sixty photos are stored when the answer comes?
 
-# %%
+# %% tags=["nbval-ignore-output"]
 accepted = client.post("/photos", files=upload)
 place = accepted.headers["location"]
 job = client.get(place).json()
 print(accepted.status_code, accepted.reason_phrase)
-print(job["total"], "photos in the job,", "finished:", job["finished_at"] is not None)
+print(job["done"], "of", job["total"], "photos are stored")
 
 # %% [markdown]
 # The status is 202 *Accepted*. It means: your request was received, and the work will be done. It does not mean that
@@ -70,7 +70,7 @@ while job["finished_at"] is None:
 job["state"], job["done"], len(job["failed"])
 
 # %% [markdown]
-# The job is done: 60 photos are stored, and none has failed.
+# The job is done: 60 photos are stored, and none has failed. (If you read slowly, it was done before you asked.)
 #
 # ## Two moments · 2 min
 #
@@ -81,8 +81,6 @@ job["state"], job["done"], len(job["failed"])
 begun = time.perf_counter()
 accepted = client.post("/photos", files=upload)
 received = time.perf_counter() - begun
-
-# %%
 seen = []
 job = {"finished_at": None}
 while job["finished_at"] is None:
@@ -97,7 +95,7 @@ from workshop import plots
 plots.stored_over_time(seen, received)
 
 # %% [markdown]
-# The red line is the moment of the answer 202. At that time hardly a photo was stored. Each blue dot is one question, and
+# The orange line is the moment of the answer 202. At that time hardly a photo was stored. Each blue dot is one question, and
 # its height is the number of photos that were stored then.
 #
 # We sent 120 photos, and 60 are counted. This service uses a hash of a photo's bytes as its id, so the same photo gets
@@ -133,20 +131,21 @@ job["state"], job["done"]
 # %% [markdown]
 # ## One thread, many requests · 4 min
 #
-# A [[thread]] is a line of work inside a program: it does one thing after another. In Flask with waitress, each request
+# A [[thread]] is a line of work inside a program: it does one thing after another, and a program can have several side by side. In Flask with waitress, each request
 # has a thread of its own. uvicorn serves all requests in *one* thread.
 #
 # An [[event loop]] is a loop that runs many tasks in one thread: it lets one task work until that task waits for
 # something, and then the next one. In an `async def`, the word `await` marks these places: *I wait, let others
 # work.*
-#
+
+# %% [markdown]
 # To [[block]] is to wait or to compute without giving the thread away.
 
 # %%
 plots.lanes()
 
 # %% [markdown]
-# Time runs to the right, and each square is one turn. The red L is a load that takes long. The blue a, b, c and d are
+# Time runs to the right, and each square is one turn. The orange L is a load that takes long. The blue a, b, c and d are
 # small requests.
 #
 # In the first row, L awaits, and the small requests have their turns in between. In the second row, L blocks, and the
@@ -220,9 +219,12 @@ plots.answers_during_a_load(freeze)
 
 # %% [markdown]
 # Each thin line is one question. Its foot stands at the time when it was asked, and its head at the time when it was
-# answered. Lines of questions that waited long are red. The thick black line is the load.
+# answered. Questions that waited long are orange, and the others blue. The thick black line is the load.
 #
 # For two seconds nobody got an answer. Then all answers came at once. `async def` around blocking code freezes a service.
+#
+# There are two ways out. FastAPI runs an endpoint *without* `async` in a thread of its own. And
+# `await asyncio.to_thread(function, argument)` hands one call to a thread.
 
 # %% [markdown]
 # ### ✍️ Your turn 8.1 · 7 min: break it, fix it: a frozen service
@@ -318,7 +320,7 @@ async def in_a_queue():
 def app_for(way):
     """An app whose POST /load works in one of the five ways."""
     app = FastAPI(title=way.__name__)
-    app.post("/load")(way)
+    app.post("/load")(way)  # the same as @app.post("/load") above the function
     app.get("/progress")(progress)
     return app
 
@@ -427,6 +429,8 @@ with own_process() as ways:
 # - Every job that is `running` becomes `interrupted`. Nothing else changes.
 # - The function returns a list of the ids of all jobs that are `queued`, the oldest first.
 # - A second crash right afterwards must not undo the change. The connection stays open.
+#
+# In SQL, `UPDATE jobs SET state = 'x' WHERE id = '7'` changes rows, and `table.commit()` makes it lasting.
 
 
 # %%
@@ -543,6 +547,8 @@ def store_photo():
 
 
 # %% [markdown]
+# A cell may `await`, as an `async def` may. `asyncio.timeout(0.3)` raises `TimeoutError` in its block after 0.3 seconds.
+#
 # **Predict before you run:** we give up after 0.3 seconds. Is the photo stored all the same?
 
 # %%

@@ -35,7 +35,7 @@ service
 # app and shows its page in a frame below the cell.
 #
 # The page is not a part of the notebook. A server sends it, from a thread of the same Python program that runs your
-# cells. A [[thread]] is a line of work inside a program: a program can have several, and they take turns.
+# cells. A [[thread]] is a line of work inside a program: it does one thing after another, and a program can have several side by side.
 #
 # At the foot of the page is a link to `/docs`, where you can try every call.
 
@@ -93,12 +93,11 @@ def watch(answer):
 # not be read. The loop ends when the service closes the connection, after the last message.
 
 # %%
-print(loading.status_code, loading.reason_phrase)
 loaded = watch(loading)
 loaded["state"], loaded["done"], loaded["failed"]
 
 # %% [markdown]
-# All 430 pictures are in, and none has failed.
+# All 430 pictures are in, and none has failed. (The bar may jump: the load went on while you were reading.)
 #
 # ## Ask in words · 3 min
 #
@@ -124,8 +123,8 @@ answer = client.post("/search", json={"text": "something that flies", "limit": 7
 plots.service_hits("something that flies", answer, client)
 
 # %% [markdown]
-# The fly comes first, because the name of its class is *fly*. There is also a planet among the answers: the image
-# model took it for a balloon. A search by words is only as good as the model's guesses.
+# Two flies come first, because the name of their class is *fly*. The airplane comes only seventh, behind a planet and
+# a police car. A search by words is only as good as what the image model sees.
 
 # %% [markdown]
 # ### ✍️ Your turn 9.1 · 6 min: follow a job without a WebSocket
@@ -134,7 +133,7 @@ plots.service_hits("something that flies", answer, client)
 # started a job. Ask for the path in its header `Location` again and again, and wait 0.1 seconds before each further
 # request. When the job's `finished_at` is no longer `None`, return the job as a dictionary.
 #
-# Raise a `RuntimeError` if the job's `state` is then not `"done"`. Raise any error if an answer is not a success.
+# Raise a `RuntimeError` if the job's `state` is then not `"done"`. If an answer is not a success, raise any error.
 
 
 # %%
@@ -187,7 +186,7 @@ turns = []
 
 
 @words.get("/search")
-def search(text: str, limit: int = 3) -> list[str]:
+async def search(text: str, limit: int = 3) -> list[str]:
     """The names closest to a text, best first."""
     turns.append(time.perf_counter())
     scores = name_vectors @ encoder.encode([text])[0]
@@ -290,7 +289,8 @@ while len(turns) == 0:
 len(turns) > 0
 
 # %% [markdown]
-# It ran: `await` gave the thread to the loop, and the loop found the old request. So use a client that
+# It ran. When the cell had ended, or at the latest with this `await`, the thread was free, and the loop found the old
+# request. So use a client that
 # says `await` while it waits.
 
 # %%
@@ -309,7 +309,7 @@ plots.who_has_the_thread(
 )
 
 # %% [markdown]
-# Each half shows one client. The lower bar is the time that it waited. The upper bar says who had the thread. The black
+# Each half shows one client; mind the axes, the left one is about a hundred times as long. The lower bar is the time that it waited. The upper bar says who had the thread. The black
 # diamond marks the moment in which the endpoint ran.
 #
 # On the left, the cell holds the thread, and the endpoint runs when its client has already gone. On the right, `await`
@@ -381,8 +381,8 @@ while client.get(samples.headers["location"]).json()["finished_at"] is None:
 # Write `serve(app)`, which serves an app from a thread of its own and returns two things, `(url, stop)`.
 #
 # - It opens a socket on 127.0.0.1 at a free port, and `url` is its address, such as `http://127.0.0.1:8000`.
-# - The server runs in a *daemon* thread, which is a thread that ends with Python. In it, an `asyncio.Runner` runs
-#   `server.serve(sockets=[...])`.
+# - The server runs in a *daemon* thread, which ends with Python: `threading.Thread(target=…, daemon=True)`, then
+#   `.start()`. In it, an `asyncio.Runner` makes an event loop and runs `server.serve(sockets=[...])`.
 # - `stop()` ends the server and returns when its thread has ended and its port is free.
 # - Two apps can be served at once, and the app's lifespan runs.
 

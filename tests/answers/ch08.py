@@ -412,6 +412,22 @@ def one_id_for_all(jobs, work):
     return app
 
 
+def counted_ids(jobs, work):
+    app = FastAPI()
+
+    @app.post("/photos", status_code=202)
+    def add(files: list[UploadFile], response: Response):
+        job = {"id": str(len(jobs)), "state": "queued", "total": len(files)}
+        try:
+            work.put_nowait((job, [file.file.read() for file in files]))
+        except queue.Full:
+            raise HTTPException(503, "full", {"Retry-After": "5"}) from None
+        jobs[job["id"]] = job
+        response.headers["Location"] = f"jobs/{job['id']}"
+
+    return app
+
+
 def checks_then_puts(jobs, work):
     def put(work, task):
         if work.full():
@@ -651,6 +667,7 @@ WRONG = {
         (checks_then_puts, "another request may take the last place"),
         (too_many_requests, "not a 400"),
         (one_id_for_all, "the same job id"),
+        (counted_ids, "an id came back"),
         (lambda jobs, work: FastAPI(), "no `POST /photos`"),
     ],
     "8.4": [

@@ -4,9 +4,10 @@ import asyncio
 import socket
 import threading
 import time
+from typing import Annotated
 
 import uvicorn
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Path
 from fastapi.responses import JSONResponse
 
 # --- 9.1
@@ -366,6 +367,18 @@ def zero_is_missing(items):
     return app
 
 
+def only_from_zero_on(items):
+    app = FastAPI()
+
+    @app.get("/items/{number}")
+    def read(number: Annotated[int, Path(ge=0)]):
+        if number not in items:
+            raise HTTPException(404, f"no item {number}")
+        return {"name": items[number]}
+
+    return app
+
+
 def slips(items):
     app = FastAPI()
 
@@ -492,6 +505,7 @@ WRONG = {
         (lambda app: ("http://127.0.0.1", lambda: None), "has no port"),
         (open_to_all, "other machines"),
         (outlives_the_kernel, "no daemon"),
+        (lambda app: in_a_thread(app, daemon=None), "no daemon"),
         (without_a_lifespan, "lifespan did not run"),
         (never_told_to_end, "had not ended"),
         (does_not_wait, "had not ended"),
@@ -510,6 +524,7 @@ WRONG = {
         (in_a_header, "tells a stranger"),
         (empty_is_missing, "/items/40 gave 404"),
         (zero_is_missing, "/items/0 gave 404"),
+        (only_from_zero_on, "-5 is a whole number"),
         (nameless, "does not name the number"),
         (unknown_is_500, "an unknown number gets a 500"),
         (slips, "not subscriptable"),

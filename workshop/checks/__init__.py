@@ -24,6 +24,7 @@ import importlib
 import inspect
 import json
 import linecache
+import logging
 import os
 import re
 import sys
@@ -315,7 +316,16 @@ def put_away(before: set[threading.Thread], seconds: float = 0.5) -> None:
     A thread that came meanwhile and is in the learner's code gets an exception; those of libraries,
     such as the pools of Milvus Lite, are left alone.
     """
-    for thread in set(threading.enumerate()) - before:
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)  # what a server says while it is ended helps nobody
+    try:
+        _end_threads(set(threading.enumerate()) - before, seconds)
+    finally:
+        logging.disable(disabled)
+
+
+def _end_threads(threads: set[threading.Thread], seconds: float) -> None:
+    for thread in threads:
         frame = sys._current_frames().get(thread.ident)
         files = (Path(f.f_code.co_filename) for f, _ in traceback.walk_stack(frame))
         if frame is not None and not all(map(_is_library, files)):

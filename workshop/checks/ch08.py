@@ -268,7 +268,8 @@ def upload_app(upload_app: Callable) -> str:
         if len(set(taken)) < 2:
             raise Wrong("two uploads got the same job id")
         job, contents = _task(work.get_nowait())
-        if job is not jobs[taken[0]]:
+        first = jobs.pop(taken[0])  # as a service does that forgets old jobs
+        if job is not first:
             raise Wrong(
                 "the worker gets another dict than `jobs` has: what it notes there, nobody would see"
             )
@@ -277,8 +278,10 @@ def upload_app(upload_app: Callable) -> str:
                 f"the worker gets {contents!r:.60}, not the bytes of the files: an upload's file is "
                 "closed when the request ends"
             )
-        _accepted(_post(client, photos[:1], work), jobs, work, 2, of=3, total=1)
-        _refused(_post(client, photos, work), jobs, 3)
+        taken.append(_accepted(_post(client, photos[:1], work), jobs, work, 2, of=3, total=1))
+        if len(set(taken)) < 3:
+            raise Wrong("an id came back that an earlier job had: each job needs a new one")
+        _refused(_post(client, photos, work), jobs, 2)
         _rush(client, jobs, work)
     return "taken on, or told to come back; nobody is left waiting in the door"
 

@@ -42,14 +42,16 @@ class _Scripted:
             return JSONResponse({"detail": f"There is no job {job_id!r}."}, state)
         return JSONResponse({**_JOB, "done": 0, "finished_at": None, **state})
 
-    def follow(self, follow: Callable) -> tuple[object, Exception | None]:
+    def follow(
+        self, follow: Callable, slips: tuple = (AttributeError, LookupError, NameError, TypeError)
+    ) -> tuple[object, Exception | None]:
         """What the learner's function returned, or the error that it raised on purpose."""
         with launch(self.app, "check 9.1") as service, httpx.Client(base_url=service.url) as api:
             accepted = api.post("/items")
             try:
                 return follow(api, accepted), None
-            except (AttributeError, LookupError, NameError, TypeError):
-                raise  # slips, not a refusal
+            except slips:
+                raise  # not a refusal
             except Exception as error:  # whichever the learner chose
                 return None, error
 
@@ -114,7 +116,7 @@ def follow(follow: Callable) -> str:
 
     for status in (404, 503):
         service = _Scripted(status)
-        job, error = service.follow(follow)
+        job, error = service.follow(follow, (AttributeError, NameError, TypeError))
         if error is None:
             raise Wrong(f"the service answered {status}, and that came back as if it were a job")
         if len(service.asked) > 20:
@@ -178,7 +180,14 @@ def _address(answer: object) -> tuple[str, int, Callable]:
 @contextmanager
 def _served(serve: Callable, greeter: _Greeter) -> Iterator[tuple[str, int, Callable]]:
     """The answer's address, port and `stop`, which is called once, also when the check fails."""
-    url, port, stop = _address(serve(greeter.app))
+    # A new thread is a daemon where its maker is one, as the thread of a check is; a cell's is none.
+    thread, daemon = threading.current_thread(), threading.current_thread().daemon
+    thread._daemonic = False
+    try:
+        answer = serve(greeter.app)
+    finally:
+        thread._daemonic = daemon
+    url, port, stop = _address(answer)
     stopped = False
 
     def stop_once() -> None:  # nobody said that stopping twice must work
@@ -323,8 +332,8 @@ def shelf_app(shelf_app: Callable) -> str:
             raise Wrong(
                 f"GET {path} gave {answer.status_code} {answer.text:.80}, not 200 and {wanted}{told}"
             )
-    unknown, other, no_number, half, broken = _answers(
-        app, "/items/77", "/items/78", "/items/two", "/items/1.5", "/items/3"
+    unknown, other, no_number, half, broken, below = _answers(
+        app, "/items/77", "/items/78", "/items/two", "/items/1.5", "/items/3", "/items/-5"
     )
     for answer, what in [(unknown, "an unknown number"), (no_number, "`two`, which is no number,")]:
         if answer.is_success:
@@ -335,6 +344,10 @@ def shelf_app(shelf_app: Callable) -> str:
     if unknown.status_code != 404:
         told = _traceback(app, "/items/77") if unknown.status_code == 500 else ""
         raise Wrong(f"an unknown number gets a {unknown.status_code}, not a 404{told}")
+    if below.status_code != 404:
+        raise Wrong(
+            f"-5 is a whole number that is not in the shelf, and gets a {below.status_code}, not a 404"
+        )
     details = [_detail(unknown), _detail(other)]
     if "77" not in details[0] or "78" not in details[1]:
         raise Wrong(f"the 404's `detail` does not name the number: {details[0]!r}")
