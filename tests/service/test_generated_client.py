@@ -6,7 +6,11 @@ import subprocess
 import sys
 from io import BytesIO
 
+import httpx
 import pytest
+
+from app_snippets import uploads
+from workshop import datasets, launch
 
 CONFIG = """\
 content_type_overrides:  # bytes, to this generator, are this type alone
@@ -16,37 +20,51 @@ post_hooks: []
 
 
 @pytest.fixture
-def generated(loaded, tmp_path, monkeypatch):
-    """The module of a name in the package that was generated."""
-    (tmp_path / "description.json").write_bytes(loaded.client.get("openapi.json").content)
-    (tmp_path / "config.yaml").write_text(CONFIG.format(media_type=loaded.case.media_type))
-    program = "from openapi_python_client.cli import app; app()"
-    made = subprocess.run(
-        [
-            *[sys.executable, "-c", program, "generate", "--path=description.json"],
-            *["--config=config.yaml", "--output-path=generated_client", "--meta=none"],
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
-    assert "WARNING" not in made.stdout
-    monkeypatch.syspath_prepend(tmp_path)
-    yield lambda name: importlib.import_module(f"generated_client.{name}")
+def generate(tmp_path, monkeypatch):
+    """generate(description, media_type) makes the package; returns how to get a module of it."""
+
+    def make(description: bytes, media_type: str = "image/webp"):
+        (tmp_path / "description.json").write_bytes(description)
+        (tmp_path / "config.yaml").write_text(CONFIG.format(media_type=media_type))
+        program = "from openapi_python_client.cli import app; app()"
+        made = subprocess.run(
+            [
+                *[sys.executable, "-c", program, "generate", "--path=description.json"],
+                *["--config=config.yaml", "--output-path=generated_client", "--meta=none"],
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert made.returncode == 0, made.stdout + made.stderr
+        assert "WARNING" not in made.stdout
+        monkeypatch.syspath_prepend(tmp_path)
+        return lambda name: importlib.import_module(f"generated_client.{name}")
+
+    yield make
     for name in [name for name in sys.modules if name.startswith("generated_client")]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def generated(loaded, generate):
+    """The module of a name in the package that was generated for a service."""
+    return generate(loaded.client.get("openapi.json").content, loaded.case.media_type)
+
+
+def operations(document: dict) -> dict[str, str]:
+    """Each operation's name in the generated package, and the tag it stands under."""
+    return {
+        re.sub("_+", "_", operation["operationId"]): operation.get("tags", ["default"])[0]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+    }
 
 
 def test_a_generated_client_does_every_call(loaded, generated):
     types, models = generated("types"), generated("models")
     client = generated("client").Client(base_url=loaded.url, timeout=60)
-    document = loaded.client.get("openapi.json").json()
-    ids = {
-        re.sub("_+", "_", operation["operationId"]): operation["tags"][0]
-        for methods in document["paths"].values()
-        for operation in methods.values()
-    }
+    ids = operations(loaded.client.get("openapi.json").json())
     called = set()
 
     def call(name, *args, status=200, **kwargs):
@@ -88,3 +106,30 @@ def test_a_generated_client_does_every_call(loaded, generated):
     )  # not in a service that others use
     assert refused.sync_detailed(client=client, confirm="false").status_code == 422
     assert called | {"delete_all_items_items_delete"} == set(ids)
+
+
+def test_a_generated_client_does_every_call_of_the_uploads(generate, home):
+    app = uploads.create_app(uploads.Settings(name="generated"))
+    with launch(app, timeout=60) as service:
+        description = httpx.get(f"{service.url}/openapi.json")
+        generated = generate(description.content)
+        types, models = generated("types"), generated("models")
+        client = generated("client").Client(base_url=service.url, timeout=60)
+        ids = operations(description.json())
+        called = set()
+
+        def call(name, *args, **kwargs):
+            (whole,) = [found for found in ids if found.startswith(name)]
+            called.add(whole)
+            module = generated(f"api.{ids[whole]}.{whole}")
+            return module.sync_detailed(*args, client=client, **kwargs)
+
+        photo = datasets.photos()[0].path.read_bytes()
+        file = types.File(payload=BytesIO(photo), file_name="a.webp", mime_type="image/webp")
+        added = call("add_photos", body=models.BodyAddPhotosPhotosPost(files=[file]))
+        assert (added.status_code, added.parsed.accepted) == (202, 1)
+        while call("get_job", added.parsed.job_id).parsed.finished_at is None:
+            pass
+        assert call("count").parsed.count == 1
+        assert call("cancel_job", added.parsed.job_id).status_code == 202
+        assert called == set(ids)
