@@ -193,6 +193,22 @@ def one_port_for_all(app):
     return in_a_thread(app, port=8765)
 
 
+def opened_twice(app):
+    sock = socket.create_server(("127.0.0.1", 0))
+    port = sock.getsockname()[1]
+    sock.close()
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+
+    def stop():
+        server.should_exit = True
+        thread.join()
+
+    return f"http://127.0.0.1:{port}", stop
+
+
 _last = {}
 
 
@@ -503,6 +519,7 @@ WRONG = {
         (only_the_address, "two things"),
         (turned_around, "the address first"),
         (lambda app: ("http://127.0.0.1", lambda: None), "has no port"),
+        (lambda app: ("http://127.0.0.1:9", lambda: None), "nobody listens"),
         (open_to_all, "other machines"),
         (outlives_the_kernel, "no daemon"),
         (lambda app: in_a_thread(app, daemon=None), "no daemon"),
@@ -513,6 +530,7 @@ WRONG = {
         (all_end_together, "stopped another"),
         (the_last_server_only, "stopped another"),
         (one_port_for_all, "in use"),
+        (opened_twice, "nobody listens at its address yet"),
         (lambda app: uvicorn.run(app, port=0), "your code raised"),
     ],
     "9.3": [

@@ -188,6 +188,12 @@ def _served(serve: Callable, greeter: _Greeter) -> Iterator[tuple[str, int, Call
     finally:
         thread._daemonic = daemon
     url, port, stop = _address(answer)
+    if not _takes_connections("127.0.0.1", port):
+        stop()
+        raise Wrong(
+            "when `serve` comes back, nobody listens at its address yet: a client that is quick finds "
+            "nothing. Open the socket in `serve` and hand it to the server"
+        )
     stopped = False
 
     def stop_once() -> None:  # nobody said that stopping twice must work
