@@ -572,3 +572,19 @@ def test_an_index_that_was_cut_short_is_made_again(home, tmp_path, monkeypatch, 
     client = connect("cut", fresh=False)
     assert len(client.search("rows", [[7, 1.0, 2.0, 3.0]], limit=5)[0]) == 5
     client.close()
+
+
+def test_an_ivf_index_of_few_rows_writes_nothing_on_the_screen(home, capfd):
+    client = connect("few")
+    index = client.prepare_index_params()
+    params = {"params": {"nlist": 1}}
+    index.add_index("vector", index_type="IVF_FLAT", metric_type="COSINE", params=params)
+    schema = client.create_schema()
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=2)
+    client.create_collection("few", schema=schema, index_params=index)
+    client.insert("few", [{"id": 1, "vector": [1.0, 0.0]}])
+    wait_for_index(client, "few")
+    assert client.search("few", data=[[1.0, 0.0]], limit=1)[0][0]["id"] == 1
+    client.close()
+    assert "WARNING" not in "".join(capfd.readouterr())

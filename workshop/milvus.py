@@ -20,13 +20,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
+import faiss
 import grpc
 from milvus_lite.db import MilvusLite
 from milvus_lite.engine.collection import Collection
 from milvus_lite.exceptions import DataDirLockedError
+from milvus_lite.index import faiss_ivf_flat
 from milvus_lite.schema.types import DataType
 from milvus_lite.server_manager import server_manager_instance
 from pymilvus import DataType as ColumnType
@@ -54,6 +57,17 @@ for _logger in (
     "grpc._server",
 ):
     logging.getLogger(_logger).setLevel(logging.CRITICAL)
+
+
+def _ivf(*args: Any) -> faiss.IndexIVFFlat:
+    """As faiss makes it. It would warn on the screen, past `logging`, of fewer than 39 rows a cell."""
+    index = faiss.IndexIVFFlat(*args)
+    index.cp.min_points_per_centroid = 1
+    return index
+
+
+# What Milvus Lite builds its IVF indexes with; faiss itself stays as it is.
+faiss_ivf_flat.faiss = SimpleNamespace(**{**vars(faiss), "IndexIVFFlat": _ivf})
 
 
 def connect(name: str, *, fresh: bool = True) -> MilvusClient:
