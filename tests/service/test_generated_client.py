@@ -8,6 +8,7 @@ from io import BytesIO
 
 import httpx
 import pytest
+from websockets.sync.client import connect as websocket
 
 from app_snippets import uploads
 from workshop import datasets, launch
@@ -128,8 +129,10 @@ def test_a_generated_client_does_every_call_of_the_uploads(generate, home):
         file = types.File(payload=BytesIO(photo), file_name="a.webp", mime_type="image/webp")
         added = call("add_photos", body=models.BodyAddPhotosPhotosPost(files=[file]))
         assert (added.status_code, added.parsed.accepted) == (202, 1)
-        while call("get_job", added.parsed.job_id).parsed.finished_at is None:
-            pass
+        place = f"ws://127.0.0.1:{service.port}/{added.headers['location']}/events"
+        with websocket(place, proxy=None) as events:
+            list(events)  # it closes after the last
+        assert call("get_job", added.parsed.job_id).parsed.state == "done"
         assert call("count").parsed.count == 1
         assert call("cancel_job", added.parsed.job_id).status_code == 202
         assert called == set(ids)
