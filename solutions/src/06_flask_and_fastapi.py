@@ -383,7 +383,7 @@ wish = {"Connection": "Upgrade", "Upgrade": "websocket"}
 httpx.get(f"{flask_twin.url}/health", headers=wish).status_code
 
 # %% [markdown]
-# 400: Flask refuses, since WSGI has no way to keep a connection open and to speak in turn. Extensions for Flask, such as
+# 400: the app refuses. WSGI has no way to keep a connection open and to speak in turn. Extensions for Flask, such as
 # Flask-Sock, pass by WSGI and use the socket itself.
 #
 # HTTP/2 is a newer form of HTTP, in which many requests share one connection. **Predict before you run:** can the Flask
@@ -404,7 +404,7 @@ answer.http_version
 # %% [markdown]
 # ### ✍️ Your turn 6.3 · 5 min: break it, fix it: answers that are cut off
 #
-# The first app loses its last letters. The second one breaks off. Run the three cells and see it. Then write two new
+# The first app loses its last letters. The second one breaks off. Run the four cells: the last ends in an error. Then write two new
 # apps, both with status 200:
 # - `whole(environ, start_response)`, for WSGI, sends all of `naïve café` and a line end, in UTF-8, with a Content-Length
 #   that is right.
@@ -671,7 +671,7 @@ plots.speeds(runs)
 # runs. The black dots are the runs: where those of two bars overlap, take the bars for equal.
 #
 # With *one* client, no request meets another: what counts is the time of a single answer. With 32 clients, requests
-# wait in a queue. The bars hardly grow from 1 to 32, so the same number of answers is shared by 32: each client waits
+# wait in a queue. From 1 to 32 no bar grows much, so 32 clients share about as many answers: each waits
 # much longer.
 
 # %% [markdown]
@@ -679,7 +679,7 @@ plots.speeds(runs)
 # searches a second of one client, and FastAPI 88. With 8 clients they were equal, and with 32 FastAPI was ahead. *Going
 # deeper* measures one part of the difference, the handing over to a thread.
 #
-# The endpoints differ far more than the frameworks do: `health` answers about ten times as often as `search`. **Row 3 does
+# The endpoints differ far more than the frameworks do: `health` answers ten to thirty times as often as `search`. **Row 3 does
 # not hold** as it stands.
 
 # %% [markdown]

@@ -222,7 +222,7 @@ for value in (5, "5", 5.0, 2.5, True, None):
 # In an address such as `/photos?limit=5` everything is text, so lax is right there. JSON has numbers of its own, so a
 # letter can be read strictly.
 #
-# Two more holes: a text of blanks, and the misspelled `limt`, which was ignored. A function of our own closes the first.
+# Two more holes: a text of blanks, which crashed the search, and the misspelled `limt`, which was ignored. A function of our own closes the first.
 
 
 # %%
@@ -536,7 +536,7 @@ with quiet(), launch(names, "Attacked") as service:
         print(f"{operation.label}:", smallest_failure(operation) or "as described")
 
 # %% [markdown]
-# There are 430 photos, numbered from 0. A number that is too large crashes the service.
+# There are 430 photos, numbered from 0. (A negative number counts from the end, and no program finds that.) A number that is too large crashes the service.
 #
 # For the search, the description calls an empty text good. That a text must not be blank is a rule in our code alone.
 # The description also does not say what our kind of 422 looks like.
@@ -691,7 +691,7 @@ for attack, fault in trusting_faults.items():
     print(mark(fault), mark(patched_faults[attack]), attack)
 
 # %% [markdown]
-# A cross and then a tick: the patch closed a door. A tick and then a cross: it opened one, since its cut makes `../` of
+# A cross and then a tick: the patch closed a door. (Where a row begins with `read`, all but a 404 is a cross.) A tick and then a cross: it opened one, since its cut makes `../` of
 # `....//`. Most crosses stand in both columns. EXIF data is what a camera writes into a photo, such as the place.
 #
 # A name that we invent needs no patch. Only reading a file proves that it is a picture. And `app.mount` hands all
