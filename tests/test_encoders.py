@@ -138,6 +138,31 @@ def test_class_names_belong_to_the_probabilities(image):
     assert np.mean(hits) >= 0.5  # by chance .005
 
 
+def test_token_vectors_are_what_encode_takes_the_mean_of(text):
+    vectors = text.token_vectors(TEXTS)
+    pieces = [len(text.tokenizer.encode(t).ids) - 2 for t in TEXTS]  # without the two marks
+    assert [rows.shape for rows in vectors] == [(count, text.dim) for count in pieces]
+    assert all(rows.dtype == np.float32 for rows in vectors)
+    for rows in vectors:
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
+    means = np.array([rows.mean(axis=0) for rows in vectors])
+    closest = cosines(means / np.linalg.norm(means, axis=1, keepdims=True), text.encode(TEXTS))
+    assert closest.min() > 0.9  # measured .95; the marks and the lengths of the rows are left out
+
+
+def test_a_word_has_another_vector_in_another_sentence(text):
+    river, money = text.token_vectors(["the bank of the river", "the bank lends money"])
+    again, _ = text.token_vectors(["the bank of the river", "the"])
+    assert river[1] @ money[1] < 0.9
+    assert np.array_equal(river, again)
+
+
+@pytest.mark.parametrize(("wrong", "message"), [("text", "list of"), ([""], "empty"), ([3], "int")])
+def test_token_vectors_refuse_what_encode_refuses(text, wrong, message):
+    with pytest.raises(EncodingError, match=message):
+        text.token_vectors(wrong)
+
+
 # ------------------------------------------------------------------------------ vectors
 
 
