@@ -2,7 +2,7 @@
 
 from fastapi_offline import FastAPIOffline
 
-from app_snippets.guard import Confined
+from app_snippets.service.guard import Confined
 
 app = FastAPIOffline(title="Hello")  # its /docs bring their scripts along
 app.add_middleware(Confined)  # and no other site may show them in a frame

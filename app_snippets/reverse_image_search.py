@@ -10,8 +10,16 @@ from fastapi import FastAPI
 from PIL import Image
 from pydantic_settings import SettingsConfigDict
 
-from app_snippets.jobs import Source
-from app_snippets.service import Payload, ServiceName, ServiceSettings, TooLarge, create_service
+from app_snippets.service import (
+    Asked,
+    Encoder,
+    Payload,
+    ServiceName,
+    ServiceSettings,
+    Source,
+    TooLarge,
+    create_service,
+)
 from workshop import ImageEncoder, TextEncoder, datasets
 from workshop.decoding import PictureReader
 from workshop.encoders import ImageTooLarge, conse
@@ -39,7 +47,7 @@ def _class_vectors() -> np.ndarray:
     return TextEncoder().encode(ImageEncoder.class_names, progress=False)
 
 
-class PhotoEncoder:
+class PhotoEncoder(Encoder):
     """A photo as two vectors: what it looks like, and what words would name it (ConSE).
 
     ConSE (Norouzi et al. 2014): the ten classes that the image model finds most likely, as text
@@ -51,6 +59,7 @@ class PhotoEncoder:
     media_suffix = ".webp"
 
     def __init__(self, settings: ServiceSettings) -> None:
+        super().__init__(settings)
         self.images = ImageEncoder()
         self.texts = TextEncoder()
         # It gets ready while the names of the classes are encoded.
@@ -85,9 +94,11 @@ class PhotoEncoder:
         embeddings, probabilities = self.images.run(items)
         return {"photos": embeddings, "words": conse(probabilities, self.class_vectors)}
 
-    def encode_text(self, text: str) -> tuple[str, np.ndarray]:
-        """Words (384,)."""
-        return "words", self.texts.encode([text])[0]
+    def query(self, asked: Asked) -> Mapping[str, np.ndarray]:
+        """For a text, words (384,)."""
+        if asked.text is None:
+            return super().query(asked)
+        return {"words": self.texts.encode([asked.text])[0]}
 
     def samples(self) -> Iterator[Source]:
         """The 430 photos of the course."""
@@ -115,7 +126,7 @@ def create_app(settings: Settings) -> FastAPI:
             "between photos for a file or an item, between the meanings of words for a text, so "
             "compare them only within one search."
         ),
-        encoder=lambda: PhotoEncoder(settings),
+        encoder=PhotoEncoder,
         payload=Photo,
         page="reverse_image_search.html",
     )

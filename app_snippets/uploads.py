@@ -19,20 +19,14 @@ from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pymilvus import DataType, MilvusClient
 
-from app_snippets import problems
-from app_snippets.connection import Connection
-from app_snippets.guard import Guard
-from app_snippets.jobs import Job, Jobs, Source, watch
-from app_snippets.problems import ProblemError, documented
-from app_snippets.service import (
-    PAGE_HEADERS,
-    PAGES,
-    Hosts,
-    MiB,
-    ServiceName,
-    shown_name,
-    told_apart,
-)
+from app_snippets.service import problems
+from app_snippets.service.app import PAGE_HEADERS, PAGES
+from app_snippets.service.connection import Connection
+from app_snippets.service.guard import Guard
+from app_snippets.service.jobs import Job, Jobs, Source, watch
+from app_snippets.service.names import shown_name, told_apart
+from app_snippets.service.problems import ProblemError, documented
+from app_snippets.service.settings import Hosts, MiB, ServiceName
 from workshop import ImageEncoder
 from workshop.decoding import MAX_BYTES, MAX_SECONDS, PictureReader
 from workshop.paths import home

@@ -25,7 +25,7 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app_snippets.guard import Confined
+from app_snippets.service.guard import Confined
 from workshop.paths import home
 
 log = logging.getLogger(__name__)

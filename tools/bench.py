@@ -212,7 +212,7 @@ def exact() -> Iterator[Row]:
 
 
 def _exact(client: MilvusClient, place: str, count: int, dim: int) -> Row:
-    from app_snippets.store import EXACTLY, exact_index
+    from app_snippets.service.store import EXACTLY, exact_index
     from workshop import wait_for_index
 
     random = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
-from app_snippets.guard import Confined
+from app_snippets.service.guard import Confined
 from app_snippets.twins.index import PAGES, EncodingError, Hit, Item, PhotoIndex
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]

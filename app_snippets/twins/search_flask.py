@@ -15,7 +15,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from app_snippets.guard import FRAMES
+from app_snippets.service.guard import FRAMES
 from app_snippets.twins.index import PAGES, EncodingError, PhotoIndex
 
 api = Blueprint("photos", __name__)

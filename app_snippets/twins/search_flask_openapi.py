@@ -23,7 +23,7 @@ from pydantic import (
 )
 from werkzeug.exceptions import HTTPException
 
-from app_snippets.guard import FRAMES
+from app_snippets.service.guard import FRAMES
 from app_snippets.twins.index import PAGES, EncodingError, PhotoIndex
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]

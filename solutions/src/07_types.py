@@ -343,11 +343,11 @@ def install(app):
 check("7.1", install)
 
 # %% [markdown]
-# The course's services use [problems.py](../app_snippets/problems.py), which does the same for every kind of failure.
+# The course's services use [problems.py](../app_snippets/service/problems.py), which does the same for every kind of failure.
 # We install it in a fourth service. `add_api_route` does what a decorator above the function would do.
 
 # %%
-from app_snippets import problems
+from app_snippets.service import problems
 
 useful = FastAPI(title="Useful")
 problems.install(useful)
@@ -476,7 +476,7 @@ class NameSearch(BaseModel, extra="forbid", strict=True):
 # %%
 from fastapi_offline import FastAPIOffline  # its pages need no network
 
-from app_snippets import problems
+from app_snippets.service import problems
 
 # %%
 names = FastAPIOffline(title="Photo names")

@@ -600,7 +600,7 @@ service.running
 # ## What we saw · 2 min
 #
 # Answer at once and work elsewhere. Write down what you have promised. Say no in time. Chapter 09's service does all of
-# this, in [jobs.py](../app_snippets/jobs.py).
+# this, in [jobs.py](../app_snippets/service/jobs.py).
 #
 # **Recall:** What freezes an event loop? Which promises end with the process? What does a time-out not end?
 #

@@ -23,7 +23,7 @@ from fastapi.staticfiles import StaticFiles
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from app_snippets import problems
+from app_snippets.service import problems
 from workshop.encoders import ImageError, load_image
 
 KIND = "application/problem+json"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pymilvus.exceptions import MilvusException
 
-from app_snippets.jobs import Job, Jobs, Source
+from app_snippets.service.jobs import Job, Jobs, Source
 from workshop.errors import WorkshopError
 
 

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from app_snippets import problems
+from app_snippets.service import problems
 
 
 def test_a_service_that_names_no_model_describes_itself():

@@ -15,7 +15,7 @@ from services import assert_problem, png
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from app_snippets.store import Store
+from app_snippets.service.store import Store
 
 UNKNOWN = "0" * 32
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app_snippets.store import Store
+from app_snippets.service.store import Store
 
 DIM, COPIES, OF_A_CATEGORY = 16, 60, 10
 SPACES = {"look": 4096, "words": 8}
@@ -89,7 +89,7 @@ BEGIN = """
 import os, resource, signal
 from pathlib import Path
 import numpy as np
-from app_snippets.store import Store
+from app_snippets.service.store import Store
 
 folder, home, spaces = Path({folder!r}), Path({home!r}), {spaces}
 store = Store("torn", folder, spaces, ".webp", 10)

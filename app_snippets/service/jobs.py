@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid4
 
 from fastapi import WebSocket, WebSocketDisconnect
@@ -26,8 +26,8 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 from pymilvus.exceptions import MilvusException
 
-from app_snippets.guard import deny
-from app_snippets.problems import ProblemError, why
+from app_snippets.service.guard import deny
+from app_snippets.service.problems import ProblemError, why
 from workshop.errors import Stopped, WorkshopError
 
 KEPT_JOBS = 1_000
@@ -43,15 +43,17 @@ class Failure(BaseModel):
     name: str
     reason: str
     number: int = 0  # its place in the upload, from 1: two files may have one name
+    row: int | None = None  # of a file of many, from 1; the others of it may be in
 
 
 class Job(BaseModel):
-    """How far a load is. `done` items are searchable, whatever happens later."""
+    """How far a load is. `done` files are searchable, whatever happens later."""
 
     id: str
     state: Literal["queued", "running", "done", "failed", "interrupted"]
     total: int
     done: int = 0
+    items: int = 0  # that the files became: one may hold many
     failed: list[Failure] = []
     created_at: datetime
     finished_at: datetime | None = None
@@ -59,21 +61,37 @@ class Job(BaseModel):
 
 @dataclass(frozen=True)
 class Source:
-    """One item to load: the file that holds it, and what is known of it."""
+    """One thing to load, and what is known of it.
 
-    path: Path
+    path     the file that holds it; None if it is in `content`
+    content  what was sent in the body of a request, or where the samples of a service are
+    id       of the item, if it is one
+    about    further fields of its payload
+    """
+
+    path: Path | None
     name: str
     category: str
     id: str = field(default_factory=lambda: uuid4().hex)
-    about: dict[str, str] = field(default_factory=dict)  # further fields of its payload
+    about: dict[str, Any] = field(default_factory=dict)
+    content: Any = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a source became: so many items, and the rows that are none (number, why)."""
+
+    items: int = 1
+    bad: Sequence[tuple[int, str]] = ()
 
 
 class Jobs:
     """Runs jobs one after the other, item by item, and remembers them across restarts.
 
     folder     of the service; `jobs.sqlite` and `incoming/` are in it
-    load       puts one item in; a WorkshopError is the item's own fault, its text the reason. Where
-               it takes long it asks its second argument whether to stop, and raises Stopped
+    load       puts one source in, and says what it became; a WorkshopError is the source's own fault,
+               its text the reason. Where it takes long it asks its second argument whether to stop,
+               and raises Stopped
     settle     is called after each job, to make searches fast
     capacity   jobs that may wait
 
@@ -84,7 +102,7 @@ class Jobs:
     def __init__(
         self,
         folder: Path,
-        load: Callable[[Source, Callable[[], bool]], None],
+        load: Callable[[Source, Callable[[], bool]], Loaded | None],
         settle: Callable[[], None],
         capacity: int,
     ) -> None:
@@ -297,9 +315,9 @@ class Jobs:
             if stopped():
                 state = "interrupted"
                 break
-            reason = None
+            reason, loaded = None, Loaded()
             try:
-                self._load(source, stopped)
+                loaded = self._load(source, stopped) or loaded
             except Stopped:
                 state = "interrupted"
                 break
@@ -312,11 +330,18 @@ class Jobs:
                 log.exception("loading %s", source.name)
                 reason = "Unexpected error, see the log."
             uploads.forget(source)
-            if reason is None:
-                job = job.model_copy(update={"done": job.done + 1})
+            failed = [
+                Failure(name=source.name, reason=row_reason, number=number, row=row)
+                for row, row_reason in loaded.bad
+            ]
+            if reason is None and loaded.items:
+                job = job.model_copy(
+                    update={"done": job.done + 1, "items": job.items + loaded.items}
+                )
             else:
-                failed = [*job.failed, Failure(name=source.name, reason=reason, number=number)]
-                job = job.model_copy(update={"failed": failed})
+                reason = reason or "None of its rows could be taken in."
+                failed.append(Failure(name=source.name, reason=reason, number=number))
+            job = job.model_copy(update={"failed": [*job.failed, *failed]})
             self._save(job)
             if state:
                 break
@@ -415,7 +440,7 @@ class NewJob:
 
     def forget(self, source: Source) -> None:
         """Remove an upload that has been worked off; what came from elsewhere stays."""
-        if source.path.parent == self._folder:
+        if source.path and source.path.parent == self._folder:
             with contextlib.suppress(OSError):
                 source.path.unlink()
 

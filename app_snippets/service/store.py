@@ -1,13 +1,15 @@
 """Items at rest: their vectors and payloads in Milvus, what they look like as files.
 
 Milvus 2.3 servers take one vector field a collection, so each vector space of a service is a
-collection of its own. An item is there when all of its parts are.
+collection of its own. An item is there when all of its parts are: a row in each collection, and a
+file where the service keeps one.
 
-A file named `ID.part` says that the item ID is being put in or taken out: it has that name before
-the first row is written and until the last row is removed. So what a killed process leaves
-half-done is known, and is removed at the next start. Nothing else is: rows or files that lack their
-other half may belong together with what is in another Milvus, in a copy, or on a disk that is not
-there today. They are not shown, and left alone.
+A file that ends in `.part` says what is being put in or taken out. `ID.part` is an item that goes: it
+has that name until its last row is removed. Any other lists the items that are coming in, one a line,
+from before their first row until after their last. So what a killed process leaves half-done is
+known, and is removed at the next start. Nothing else is: rows or files that lack their other half may
+belong together with what is in another Milvus, in a copy, or on a disk that is not there today. They
+are not shown, and left alone.
 
 Search compares with every row. A graph (HNSW) would lose items that are there: those of a category
 that few have, and copies of one another.
@@ -20,8 +22,8 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -31,8 +33,8 @@ from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
 from pymilvus.milvus_client.index import IndexParams
 
-from app_snippets.connection import Connection
-from app_snippets.problems import why
+from app_snippets.service.connection import Connection
+from app_snippets.service.problems import why
 from workshop import wait_for_index
 from workshop.errors import WorkshopError
 from workshop.milvus import lite_place
@@ -40,10 +42,14 @@ from workshop.milvus import lite_place
 BATCH = 1_000
 MAX_HITS = 16_384  # of one search; Milvus gives no more
 EXACTLY = {"metric_type": "COSINE", "params": {"nprobe": 1}}
+SPARSE = 0  # instead of a dimension: a space of sparse vectors
+SPARSE_SINCE = (2, 4)  # version of the Milvus server
 SCORE_DIGITS = 6  # of a cosine in 32 bits; what differs after them is the same
 ID = re.compile(r"[0-9a-f]{32}")
 # Rows may be read in any order but must be read at once: what was written must be seen.
 CONSISTENCY = "Strong"
+
+Sparse = Mapping[int, float]  # of each dimension that is not zero, its value
 
 log = logging.getLogger(__name__)
 # An iterator first asks for a timestamp that Milvus Lite does not give, and works without. Both of
@@ -56,11 +62,26 @@ logging.getLogger("grpc._server").addFilter(
 
 @dataclass(frozen=True)
 class Found:
-    """A hit: larger scores are better, cosine in [-1, 1]."""
+    """A hit: larger scores are better, a cosine in [-1, 1] or an inner product of sparse vectors."""
 
     id: str
     score: float
     payload: dict[str, Any]
+    more: dict[str, Any] = field(default_factory=dict)  # further fields of the hit
+
+
+@dataclass(frozen=True)
+class New:
+    """An item to put in.
+
+    media    the file to keep, or None
+    vectors  space to vector, of shape (dim,) or sparse
+    """
+
+    id: str
+    payload: dict[str, Any]
+    media: bytes | None
+    vectors: Mapping[str, np.ndarray | Sparse]
 
 
 class Store:
@@ -68,18 +89,30 @@ class Store:
 
     name      of the service; its place in Milvus is `workshop.connect(name)`
     folder    for media files; made if missing
-    spaces    vector space to dimension; the first is the one in which items are compared
-    suffix    of media files, such as ".webp"
+    spaces    vector space to dimension, or to SPARSE; in the first, which has one, items are compared
+    suffix    of media files, such as ".webp", or None where none are kept
     timeout   seconds that a call to Milvus may take
+    changed   if given, told of each item (id, payload, 1) at the start and when it is in, and of each that goes
+              (id, payload, -1), one after the other
+
+    Its `lacks` names the spaces that this Milvus cannot hold: sparse ones, on an old server.
 
     Raises WorkshopError if Milvus cannot be opened or the folder cannot be written. Every method may
     raise MilvusException or OSError.
     """
 
     def __init__(
-        self, name: str, folder: Path, spaces: Mapping[str, int], suffix: str, timeout: float
+        self,
+        name: str,
+        folder: Path,
+        spaces: Mapping[str, int],
+        suffix: str | None,
+        timeout: float,
+        changed: Callable[[str, Mapping[str, Any], int], None] | None = None,
     ) -> None:
-        self._suffix, self._timeout = suffix, timeout
+        self._suffix, self._timeout, self._changed = suffix, timeout, changed
+        self._newest = 0  # nanoseconds: when the newest item came in
+        self._going_in: int | None = None  # from this time on rows belong to no item yet
         self._lock = threading.Lock()
         self._own = next(iter(spaces))
         self._milvus = Connection(name)
@@ -89,12 +122,22 @@ class Store:
                 self._media = folder / f"media{place}"
                 self._media.mkdir(parents=True, exist_ok=True)
                 owner = _identity(folder / "owner")
-                self._collections = {space: f"{space}_{owner}{place}" for space in spaces}
-                for space, dim in spaces.items():
-                    _create(client, self._collections[space], dim)
+                self.lacks = [] if _knows_sparse(client) else [s for s in spaces if not spaces[s]]
+                if self.lacks:
+                    log.warning(
+                        "This Milvus knows no sparse vectors, so that %s cannot be searched. Milvus "
+                        "Lite and servers from 2.4 on know them.",
+                        " and ".join(self.lacks),
+                    )
+                held = [space for space in spaces if space not in self.lacks]
+                self._collections = {space: f"{space}_{owner}{place}" for space in held}
+                self._metrics = {space: "COSINE" if spaces[space] else "IP" for space in held}
+                for space in held:
+                    _create(client, self._collections[space], spaces[space])
             self._categories: dict[str, str] = {}  # of each whole item, oldest first
             self._half: set[str] = set()  # ids whose removal is not finished
             self._hidden: set[str] = set()  # ids that have rows and are not whole
+            self._lists: list[Path] = []  # of items that came in, whose removal is not finished
             self._read()
         except OSError as error:
             self._milvus.close()
@@ -145,7 +188,12 @@ class Store:
 
     def _read(self) -> None:
         """Learn which items are whole; remove those that were being put in or taken out."""
-        self._half = {path.stem for path in self._media.glob("*.part") if ID.fullmatch(path.stem)}
+        for path in self._media.glob("*.part"):
+            if ID.fullmatch(path.stem):
+                self._half.add(path.stem)
+            else:
+                self._half |= set(filter(ID.fullmatch, path.read_text().splitlines()))
+                self._lists.append(path)
         try:
             self._finish_removals()
         except (MilvusException, OSError) as error:
@@ -157,8 +205,10 @@ class Store:
             )
         own = {row["id"]: row for row in self._rows(self._own, "category", "created_ns")}
         rows = {space: {row["id"] for row in self._rows(space)} for space in self._collections}
-        files = {path.stem for path in self._media.glob(f"*{self._suffix}") if path.is_file()}
-        whole = files.intersection(*rows.values()) - self._half
+        files = self._files()
+        whole = set.intersection(*rows.values()) - self._half
+        if self._suffix:
+            whole &= files
         self._hidden = set().union(*rows.values()) - whole
         if lonely := len(self._hidden | files - whole - self._half):
             log.warning(
@@ -170,6 +220,17 @@ class Store:
             )
         ordered = sorted((own[i] for i in whole), key=lambda row: row["created_ns"])
         self._categories = {row["id"]: row["category"] for row in ordered}
+        self._newest = ordered[-1]["created_ns"] if ordered else 0
+        if self._changed:
+            for row in self._rows(self._own, "payload"):
+                if row["id"] in self:
+                    self._changed(row["id"], row["payload"], 1)
+
+    def _files(self) -> set[str]:
+        """The ids of which there is a file."""
+        if not self._suffix:
+            return set()
+        return {path.stem for path in self._media.glob(f"*{self._suffix}") if path.is_file()}
 
     def close(self) -> None:
         """Give the connection back."""
@@ -218,7 +279,7 @@ class Store:
 
     def media(self, item_id: str) -> Path | None:
         """The item's file; its name is made of an id that we know, not of one we were told."""
-        return self._path(item_id) if item_id in self else None
+        return self._path(item_id) if self._suffix and item_id in self else None
 
     def _path(self, item_id: str) -> Path:
         return self._media / f"{item_id}{self._suffix}"
@@ -226,40 +287,56 @@ class Store:
     def _part(self, item_id: str) -> Path:
         return self._media / f"{item_id}.part"
 
-    def vector(self, item_id: str) -> np.ndarray | None:
-        """The item's vector in the first space, shape (dim,)."""
-        if item_id not in self:
-            return None
-        rows = self._get([item_id], "vector")
-        return np.asarray(rows[0]["vector"], np.float32) if rows else None
+    def payloads(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What is known of those of these items that are there, in their order."""
+        return self._payloads([item_id for item_id in ids if item_id in self])
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """The vectors, of shape (dim,) in the first space, of those of these items that are there."""
+        known = [item_id for item_id in ids if item_id in self]
+        rows = self._get(known, "vector") if known else []
+        vectors = {row["id"]: np.asarray(row["vector"], np.float32) for row in rows}
+        return {item_id: vectors[item_id] for item_id in known if item_id in vectors}
 
     def search(
-        self, space: str, vector: np.ndarray, limit: int, category: str | None, but: str | None
+        self,
+        space: str,
+        vector: np.ndarray | Sparse,
+        limit: int,
+        category: str | None = None,
+        but: Sequence[str] = (),
     ) -> list[Found]:
         """The items closest to the vector, best first; of equal ones the smaller id first.
 
-        vector     (dim,) of that space
+        vector     (dim,) of that space, or sparse
         category   only items of this one; checked by the caller, since it goes into the filter
-        but        id of an item that is not to be found: the one searched by
+        but        ids of items that are not to be found: those searched by
         """
+        sparse = isinstance(vector, Mapping)
+        if sparse and not vector:  # nothing has anything in common with nothing
+            return []
+        conditions = [] if category is None else [f'category == "{category}"']
+        if self._going_in is not None:
+            conditions.append(f"created_ns < {self._going_in}")
         # Rows that are no items are left out here, and one may be just going in or out.
-        ask = limit + len(self._hidden) + 1 + (but is not None)
+        ask = limit + len(self._hidden) + 1 + len(but)
         while True:
             ask = min(ask, MAX_HITS)
             with self._milvus.reading() as client:
                 (hits,) = client.search(
                     self._collections[space],
-                    [vector.tolist()],
-                    filter="" if category is None else f'category == "{category}"',
+                    [vector if sparse else vector.tolist()],
+                    filter=" and ".join(conditions),
                     limit=ask,
+                    anns_field="vector",
                     output_fields=["payload"],
-                    search_params=EXACTLY,
+                    search_params={**EXACTLY, "metric_type": self._metrics[space]},
                     timeout=self._timeout,
                 )
             found = [
                 Found(h["id"], round(h["distance"], SCORE_DIGITS), h["entity"]["payload"])
                 for h in hits
-                if h["id"] in self and h["id"] != but
+                if h["id"] in self and h["id"] not in but
             ]
             found.sort(key=lambda hit: (-hit.score, hit.id))
             if len(hits) < ask or ask == MAX_HITS:
@@ -270,55 +347,74 @@ class Store:
                 return found[:limit]
             ask *= 4
 
-    def add(
-        self,
-        item_id: str,
-        payload: dict[str, Any],
-        media: bytes,
-        vectors: Mapping[str, np.ndarray],
-    ) -> None:
-        """Put an item in: when this returns it can be found, and a kill does not lose it.
+    @contextlib.contextmanager
+    def adding(self) -> Iterator[Callable[[Sequence[New]], None]]:
+        """Put in what belongs together: `with store.adding() as put: put(items)`, as often as needed.
 
-        vectors   space to vector of shape (dim,)
+        When the block has ended all of it can be found, and a kill does not lose it. If the block
+        fails, or is killed, nothing of it is there.
         """
-        row = {
-            "id": item_id,
-            "category": payload["category"],
-            "created_ns": time.time_ns(),
-            "payload": payload,
-        }
-        try:
-            self._write(self._part(item_id), media)
+        listed = self._media / f"list-{uuid4().hex}.part"
+        came: list[tuple[str, dict[str, Any]]] = []
+        start = max(time.time_ns(), self._newest + 1)
+
+        def put(items: Sequence[New]) -> None:
+            created = start + len(came)
+            came.extend((item.id, item.payload) for item in items)
+            _write(listed, "ab", "".join(f"{item.id}\n" for item in items).encode())
+            for item in items:
+                if item.media is not None:
+                    _write(self._path(item.id), "wb", item.media)
             with self._lock:
                 self._finish_removals()
-                if item_id in self._hidden:
-                    self._delete_rows([item_id])
-                with self._milvus.writing() as client:
-                    for space, collection in self._collections.items():
-                        rows = [{**row, "vector": vectors[space].tolist()}]
-                        client.insert(collection, rows, timeout=self._timeout)
-                self._part(item_id).replace(self._path(item_id))
-                self._hidden.discard(item_id)
-                self._categories[item_id] = payload["category"]
-        except Exception:
-            self._undo(item_id)
+                if again := [item.id for item in items if item.id in self._hidden]:
+                    self._delete_rows(again)
+                self._going_in = start
+                self._insert(items, created)
+
+        try:
+            yield put
+            with self._lock:
+                listed.unlink(missing_ok=True)
+                for item_id, payload in came:
+                    self._hidden.discard(item_id)
+                    self._categories[item_id] = payload["category"]
+                    if self._changed:
+                        self._changed(item_id, payload, 1)
+                self._newest = start + len(came)
+                self._going_in = None
+        except BaseException:
+            self._undo([item_id for item_id, _ in came], listed)
             raise
 
-    def _write(self, path: Path, content: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+    def _insert(self, items: Sequence[New], created: int) -> None:
+        rows = [
+            {
+                "id": item.id,
+                "category": item.payload["category"],
+                "created_ns": created + number,
+                "payload": item.payload,
+            }
+            for number, item in enumerate(items)
+        ]
+        with self._milvus.writing() as client:
+            for space, collection in self._collections.items():
+                vectors = [_plain(item.vectors[space]) for item in items]
+                whole = [row | {"vector": v} for row, v in zip(rows, vectors, strict=True)]
+                client.insert(collection, whole, timeout=self._timeout)
 
-    def _undo(self, item_id: str) -> None:
+    def _undo(self, ids: Sequence[str], listed: Path) -> None:
         with self._lock:
-            self._half.add(item_id)
-            self._hidden.add(item_id)
+            self._half.update(ids)
+            self._hidden.update(ids)
+            self._lists.append(listed)
+            self._going_in = None
             try:
                 self._finish_removals()
             except (MilvusException, OSError):
-                log.warning("item %s did not go in; what is there of it is removed later", item_id)
+                log.warning(
+                    "%d items did not go in; what is there of them is removed later", len(ids)
+                )
 
     def delete(self, item_id: str) -> bool:
         """Remove an item; False if there is none of that id."""
@@ -331,18 +427,22 @@ class Store:
     def clear(self) -> None:
         """Remove every item, and what lacks its other half."""
         with self._lock:
-            files = {path.stem for path in self._media.glob(f"*{self._suffix}") if path.is_file()}
-            ids = list(self._hidden.union(self._categories, filter(ID.fullmatch, files)))
+            ids = list(self._hidden.union(self._categories, filter(ID.fullmatch, self._files())))
             for start in range(0, len(ids), BATCH):
                 self._remove(ids[start : start + BATCH])
 
     def _remove(self, ids: list[str]) -> None:
+        going = self.payloads(ids) if self._changed else {}
         for item_id in ids:
-            with contextlib.suppress(FileNotFoundError):
-                self._path(item_id).replace(self._part(item_id))
+            if self._suffix:
+                with contextlib.suppress(FileNotFoundError):
+                    self._path(item_id).replace(self._part(item_id))
+            else:
+                self._part(item_id).touch()
             self._half.add(item_id)
             self._hidden.add(item_id)
-            self._categories.pop(item_id, None)
+            if self._categories.pop(item_id, None) is not None and item_id in going:
+                self._changed(item_id, going[item_id], -1)
         self._finish_removals()
 
     def _finish_removals(self) -> None:
@@ -351,9 +451,14 @@ class Store:
         if ids:
             self._delete_rows(ids)
         for item_id in ids:
+            if self._suffix:
+                self._path(item_id).unlink(missing_ok=True)
             self._part(item_id).unlink(missing_ok=True)
             self._hidden.discard(item_id)
             self._half.discard(item_id)
+        while self._lists:
+            self._lists[-1].unlink(missing_ok=True)
+            self._lists.pop()
 
     def _delete_rows(self, ids: list[str]) -> None:
         with self._milvus.writing() as client:
@@ -370,14 +475,35 @@ class Store:
                 wait_for_index(client, collection)
 
 
-def exact_index(client: MilvusClient) -> IndexParams:
+def _write(path: Path, mode: str, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open(mode) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _plain(vector: np.ndarray | Sparse) -> list[float] | dict[int, float]:
+    return dict(vector) if isinstance(vector, Mapping) else vector.tolist()
+
+
+def _knows_sparse(client: MilvusClient) -> bool:
+    if lite_place(client):
+        return True
+    version = re.search(r"(\d+)\.(\d+)", client.get_server_version())
+    return version is None or tuple(map(int, version.groups())) >= SPARSE_SINCE
+
+
+def exact_index(client: MilvusClient, sparse: bool = False) -> IndexParams:
     """An index of the field "vector" that compares with every row; to be searched with EXACTLY.
 
     Milvus Lite does that in numpy for FLAT, and many times faster in faiss for IVF_FLAT with a
     single cell. A 2.3 server loses rows with that one: there it is FLAT.
     """
     index = client.prepare_index_params()
-    if lite_place(client):
+    if sparse:
+        index.add_index("vector", index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
+    elif lite_place(client):
         params = {"params": {"nlist": 1}}  # nested, or pymilvus drops it without a word
         index.add_index("vector", index_type="IVF_FLAT", metric_type="COSINE", params=params)
     else:
@@ -386,7 +512,7 @@ def exact_index(client: MilvusClient) -> IndexParams:
 
 
 def _create(client: MilvusClient, collection: str, dim: int) -> None:
-    index = exact_index(client)
+    index = exact_index(client, sparse=dim == SPARSE)
     if client.has_collection(collection):
         _make_exact(client, collection, index)
         return
@@ -395,7 +521,10 @@ def _create(client: MilvusClient, collection: str, dim: int) -> None:
     schema.add_field("category", DataType.VARCHAR, max_length=256)
     schema.add_field("created_ns", DataType.INT64)
     schema.add_field("payload", DataType.JSON)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
+    if dim == SPARSE:
+        schema.add_field("vector", DataType.SPARSE_FLOAT_VECTOR)
+    else:
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
     client.create_collection(
         collection, schema=schema, index_params=index, consistency_level=CONSISTENCY
     )

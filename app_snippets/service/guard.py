@@ -14,9 +14,10 @@ from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app_snippets.problems import MEDIA_TYPE, ProblemError
+from app_snippets.service.problems import MEDIA_TYPE, ProblemError
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 # Who may show our pages in a frame: this machine only, as JupyterLab and its kin do. Any other site
@@ -104,12 +105,24 @@ class CheckedRoute(APIRoute):
 
         async def checked(request: Request) -> Response:
             if expected and _media_type(request.headers) != expected:
-                raise ProblemError(415, f"Send this request as Content-Type: {expected}.")
+                also = " or application/json" if self.openapi_extra else ""
+                raise ProblemError(415, f"Send this request as Content-Type: {expected}{also}.")
             if getattr(self.endpoint, "is_upload", False):
                 request.app.state.upload_rate.count(request)
             return await handle(request)
 
         return checked
+
+
+class JsonRoute(CheckedRoute):
+    """A route for JSON alone: another one takes what else is sent to its path."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Not this one if the body is something else."""
+        match, child = super().matches(scope)
+        if match is Match.FULL and _media_type(Headers(scope=scope)) != "application/json":
+            return Match.NONE, {}
+        return match, child
 
 
 def upload(endpoint: Endpoint) -> Endpoint:
