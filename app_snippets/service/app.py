@@ -31,7 +31,6 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-MAX_JSON = 4 * 1024 * 1024  # bytes of texts in one request; a file may be larger
 
 
 def create_service(
@@ -83,7 +82,8 @@ def create_service(
         Guard,
         hosts=settings.allowed_hosts,
         max_upload=settings.max_request_bytes,
-        max_json=64_000 + 8 * settings.max_text + (MAX_JSON if encoder.takes_text else 0),
+        max_json=64_000 + 8 * settings.max_text,
+        max_texts=settings.max_request_bytes if encoder.takes_text else None,
     )
     app.mount("/page", StaticFiles(directory=PAGES), name="page")
 

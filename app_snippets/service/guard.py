@@ -42,11 +42,19 @@ class Guard:
     refused when its `Host` is not one of ours (DNS rebinding) or its `Origin` is another site.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str], max_upload: int, max_json: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        hosts: Iterable[str],
+        max_upload: int,
+        max_json: int,
+        max_texts: int | None = None,
+    ) -> None:
         self.app = app
         self.hosts = {host.lower() for host in hosts}
         self.max_upload = max_upload
         self.max_json = max_json
+        self.max_texts = max_texts or max_json  # of JSON to /items
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer with a problem."""
@@ -56,7 +64,9 @@ class Guard:
         send = _confined(send)
         scope = _without_odd_range(_behind_proxy(scope, headers), headers)
         scope, send = _head_as_get(scope, send)
-        limit = self.max_upload if _media_type(headers) == "multipart/form-data" else self.max_json
+        limit = self.max_texts if scope["path"].endswith("/items") else self.max_json
+        if _media_type(headers) == "multipart/form-data":
+            limit = self.max_upload
         try:
             self._check_caller(headers)
             length = headers.get("content-length", "0")

@@ -31,6 +31,7 @@ from app_snippets.service.problems import ProblemError, why
 from workshop.errors import Stopped, WorkshopError
 
 KEPT_JOBS = 1_000
+TOLD_ROWS = 100  # of a file that are none; of the others the number is told
 ROOM = 4 * 1024 * 1024  # bytes that must be free for a job to be taken
 RETRY = 1.0  # seconds until what could not be written down is tried again
 

@@ -10,14 +10,12 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from app_snippets.service.encoder import Asked, BadRow, Encoder, Entry, Vector
-from app_snippets.service.jobs import Jobs, Loaded, Source
+from app_snippets.service.jobs import TOLD_ROWS, Jobs, Loaded, Source
 from app_snippets.service.problems import ProblemError
 from app_snippets.service.settings import ServiceSettings
 from app_snippets.service.store import New, Store
 from workshop.errors import Stopped, WorkshopError
 from workshop.paths import home
-
-TOLD_ROWS = 100  # of those that are none in a file; of the others their number is told
 
 
 class Service:

@@ -22,7 +22,6 @@ from app_snippets.service.settings import ServiceSettings
 from workshop.errors import WorkshopError
 
 Ids = Annotated[list[str], Field(max_length=100)]
-Words = Annotated[str, Field(json_schema_extra={"pattern": LETTER}), AfterValidator(has_a_word)]
 
 
 class ManySearched(Strict):
@@ -62,7 +61,11 @@ def add_search_calls(
     class SearchByText(Search):
         """By words."""
 
-        text: Annotated[Words, Field(max_length=settings.max_text)]
+        text: Annotated[
+            str,
+            Field(max_length=settings.max_text, json_schema_extra={"pattern": LETTER}),
+            AfterValidator(has_a_word),
+        ]
 
     class SearchByItem(Search):
         """By an item: what is like it, itself not among it."""

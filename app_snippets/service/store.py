@@ -5,7 +5,7 @@ collection of its own. An item is there when all of its parts are: a row in each
 file where the service keeps one.
 
 A file that ends in `.part` says what is being put in or taken out. `ID.part` is an item that goes: it
-has that name until its last row is removed. Any other lists the items that are coming in, one a line,
+has that name until its last row is removed. `list-….part` lists the items that are coming in, one a line,
 from before their first row until after their last. So what a killed process leaves half-done is
 known, and is removed at the next start. Nothing else is: rows or files that lack their other half may
 belong together with what is in another Milvus, in a copy, or on a disk that is not there today. They
@@ -46,6 +46,7 @@ SPARSE = 0  # instead of a dimension: a space of sparse vectors
 SPARSE_SINCE = (2, 4)  # version of the Milvus server
 SCORE_DIGITS = 6  # of a cosine in 32 bits; what differs after them is the same
 ID = re.compile(r"[0-9a-f]{32}")
+LIST = re.compile(r"list-[0-9a-f]{32}")
 # Rows may be read in any order but must be read at once: what was written must be seen.
 CONSISTENCY = "Strong"
 
@@ -191,7 +192,7 @@ class Store:
         for path in self._media.glob("*.part"):
             if ID.fullmatch(path.stem):
                 self._half.add(path.stem)
-            else:
+            elif LIST.fullmatch(path.stem):
                 self._half |= set(filter(ID.fullmatch, path.read_text().splitlines()))
                 self._lists.append(path)
         try:

@@ -10,6 +10,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -73,13 +74,16 @@ class Texts(Encoder):
             yield self.entry(text, source.name, source.category, source.about, source.id)
             return
         text = decoded(source.path.read_bytes(), source.name)
-        for number, row in rows(text, self.settings.max_rows, source.name):
+        found = rows(text, self.settings.max_rows, source.name)
+        first = list(islice(found, 2))
+        name = source.name if len(first) == 1 else None  # a file of one text is that text
+        for number, row in chain(first, found):
             try:
-                yield self._entry_of(row, number, source)
+                yield self._entry_of(row, name, source)
             except (WorkshopError, ValueError) as error:
                 yield BadRow(number, f"{error}".rstrip("."))
 
-    def _entry_of(self, row: dict[str, Any] | str, number: int, source: Source) -> Entry:
+    def _entry_of(self, row: Any, name: str | None, source: Source) -> Entry:
         if isinstance(row, Exception):
             raise row
         row = {"text": row} if isinstance(row, str) else row
@@ -89,7 +93,7 @@ class Texts(Encoder):
             if not isinstance(value, str | int | float) or isinstance(value, bool):
                 raise ValueError(f"its {key} is {value!r:.50}, and should be text")
         text = self.checked(str(given.pop("text", "")), "it")
-        name = shown_line(str(given.pop("name", ""))) or shown_line(text)
+        name = shown_line(str(given.pop("name", ""))) or name or shown_line(text)
         category = str(given.pop("category", "")) or source.category
         if len(category) > 64:
             raise ValueError("its category has more than 64 characters")

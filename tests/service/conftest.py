@@ -8,6 +8,31 @@ import pytest
 from browser import browser, page  # noqa: F401
 from services import SERVICES, Case, Running, running
 
+OFTEN = "1000000/minute"  # tests that share a service upload more than people do
+# What a marked test is about: of it the services that have none are left out.
+ONLY = {
+    "pictures": lambda case: case.media_type.startswith("image/"),
+    "texts": lambda case: case.is_text,
+    "keeps_files": lambda case: case.suffix is not None,
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for mark in ONLY:
+        config.addinivalue_line("markers", f"{mark}: runs over the services that know such items")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    def fits(item: pytest.Item) -> bool:
+        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
+        return not case or all(
+            fit(case) for mark, fit in ONLY.items() if item.get_closest_marker(mark)
+        )
+
+    left_out = [item for item in items if not fits(item)]
+    items[:] = [item for item in items if fits(item)]
+    config.hook.pytest_deselected(items=left_out)
+
 
 @pytest.fixture(scope="session", params=SERVICES, ids=lambda case: case.name)
 def case(request: pytest.FixtureRequest) -> Case:
@@ -17,7 +42,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 @pytest.fixture(scope="session")
 def loaded(case: Case, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service with its samples, for all tests: what a test adds, it deletes."""
-    with running(case, tmp_path_factory.mktemp("loaded")) as service:
+    with running(case, tmp_path_factory.mktemp("loaded"), upload_rate=OFTEN) as service:
         assert service.load_samples()["state"] == "done"
         yield service
 
@@ -25,7 +50,7 @@ def loaded(case: Case, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
 @pytest.fixture(scope="module")
 def empty(case: Case, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service without samples; each test finds it without items and leaves it so."""
-    with running(case, tmp_path_factory.mktemp("empty")) as service:
+    with running(case, tmp_path_factory.mktemp("empty"), upload_rate=OFTEN) as service:
         yield service
 
 

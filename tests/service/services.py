@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import notes
 import pytest
 from fastapi import FastAPI
 from PIL import Image
@@ -23,7 +24,7 @@ from workshop import datasets, launch
 PATIENCE = 600  # seconds, on a busy machine, where a passing test does not wait
 
 
-def png(colour: str = "teal", size: tuple[int, int] = (64, 48)) -> bytes:
+def png(colour: str | tuple[int, int, int] = "teal", size: tuple[int, int] = (64, 48)) -> bytes:
     """A small picture of one colour."""
     file = io.BytesIO()
     Image.new("RGB", size, colour).save(file, "PNG")
@@ -39,10 +40,30 @@ class Case:
     module: str  # for uvicorn
     samples: int
     dim: int
-    files: list[tuple[str, bytes]]  # four that it can read, all different
+    files: list[tuple[str, bytes]]  # four that it can read, all different, each one item
     text: str  # that finds a sample of `category`
     category: str
     media_type: str
+    broken: bytes  # the content of a file that it cannot read
+    suffix: str | None = None  # of the file that it keeps for each item
+    sources: int = 0  # that its samples come in, if that is not one for each
+    calls: tuple[str, ...] = ()  # that it alone has, as in "POST /ask"
+
+    @property
+    def accepted(self) -> int:
+        """What POST /samples counts."""
+        return self.sources or self.samples
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its items are texts."""
+        return self.media_type.startswith("text/plain")
+
+    def other(self, number: int) -> bytes:
+        """A further file that it can read, one item, different for each number up to 200."""
+        if self.is_text:
+            return f"The note with the number {number} tells of nothing else.".encode()
+        return png((number, 90, 120))
 
 
 SERVICES = [
@@ -58,7 +79,22 @@ SERVICES = [
         text="bird",
         category="animals/birds",
         media_type="image/webp",
-    )
+        broken=png()[:60],
+        suffix=".webp",
+    ),
+    Case(
+        name="notes",
+        create_app=lambda **settings: notes.create_app(notes.Settings(**settings)),
+        module="notes:app",
+        samples=120,
+        sources=60,
+        dim=384,
+        files=[(f"{n}.txt", f"A note about {n} apples and a pear.".encode()) for n in range(4)],
+        text="owl",
+        category="birds",
+        media_type="text/plain; charset=utf-8",
+        broken="Käse".encode("latin-1"),
+    ),
 ]
 
 

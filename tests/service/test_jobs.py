@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pymilvus.exceptions import MilvusException
 
-from app_snippets.service.jobs import Job, Jobs, Source
+from app_snippets.service.jobs import Job, Jobs, Loaded, Source
 from workshop.errors import WorkshopError
 
 
@@ -69,7 +69,7 @@ def test_no_error_ends_the_worker(start, error):
 
 
 def test_what_cannot_be_written_down_is_kept_and_written_when_it_can(start, tmp_path):
-    jobs = start(lambda source, stopped: go_on.wait(30))
+    jobs = start(lambda source, stopped: Loaded() if go_on.wait(30) else None)
     go_on = threading.Event()
     job_id = post(jobs, 3)
     table = jobs._table

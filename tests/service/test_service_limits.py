@@ -78,7 +78,7 @@ def small(case, tmp_path_factory):
 
 
 def test_a_file_that_is_too_large_is_refused_by_name_and_nothing_is_taken_in(small):
-    files = [("files", ("good.png", png())), ("files", ("big.png", b"x" * 50_001))]
+    files = [("files", ("good.png", small.case.other(0))), ("files", ("big.png", b"x" * 50_001))]
     problem = assert_problem(small.client.post("items", files=files), 413, "big.png", "50,000")
     assert [error["field"] for error in problem["errors"]] == ["big.png"]
     response = small.client.post("search/file", files={"file": ("big.png", b"x" * 50_001)})
@@ -86,7 +86,7 @@ def test_a_file_that_is_too_large_is_refused_by_name_and_nothing_is_taken_in(sma
 
 
 def test_too_many_files_are_refused(small):
-    files = [("files", (f"{i}.png", png())) for i in range(4)]
+    files = [("files", (f"{i}.png", small.case.other(i))) for i in range(4)]
     assert_problem(small.client.post("items", files=files), 413, "3")
 
 
@@ -127,10 +127,9 @@ def test_a_text_that_is_too_long_is_refused(small):
     assert_problem(small.client.post("search", json={"text": "bird " * 5}), 422, "20 characters")
 
 
+@pytest.mark.pictures
 @pytest.mark.parametrize("size", [(1001, 1000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)])
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(small, size):
-    if small.case.media_type != "image/webp":
-        pytest.skip("this limit is for pictures")
     response = small.client.post("search/file", files={"file": ("bomb.png", bomb(*size))})
     assert_problem(response, 413, "bomb.png", "pixels")
     job = small.load([("bomb.png", bomb(*size))])
@@ -141,25 +140,20 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(small, siz
 # -------------------------------------------------------------------------- work for one file
 
 
-def of_pictures(case):
-    if case.media_type != "image/webp":
-        pytest.skip("this limit is for pictures")
-
-
 def search(service, content: bytes, name: str = "a.png") -> httpx.Response:
     return service.client.post("search/file", files={"file": (name, content)}, timeout=300)
 
 
+@pytest.mark.pictures
 def test_a_jpeg_of_many_scans_is_refused_and_named(loaded):
-    of_pictures(loaded.case)
     for scans in (300, 100_000):  # 3 kB to 1 MB, minutes of work
         assert_problem(search(loaded, many_scans(scans, 7_000), "p.jpg"), 413, "p.jpg", "max_scans")
     job = loaded.load([("p.jpg", NEVER)])
     assert (job["state"], job["done"]) == ("failed", 0)
 
 
+@pytest.mark.pictures
 def test_a_file_that_takes_too_long_or_too_much_memory_is_refused_and_named(start, case):
-    of_pictures(case)
     service = start(max_scans=10**9, max_decode_seconds=0.5, max_decode_bytes=150_000_000)
     for content, limit in ((NEVER, "max_decode_seconds"), (flat_png(7_000), "max_decode_bytes")):
         assert_problem(search(service, content), 413, "a.png", limit)
@@ -170,8 +164,8 @@ def test_a_file_that_takes_too_long_or_too_much_memory_is_refused_and_named(star
     assert search(service, png()).status_code == 200
 
 
+@pytest.mark.pictures
 def test_searches_by_large_files_wait_for_their_turn_and_memory_stays_small(start, case):
-    of_pictures(case)
     this = psutil.Process()
     others = this.children()
     service = start(max_wait=600)
@@ -192,8 +186,8 @@ def test_searches_by_large_files_wait_for_their_turn_and_memory_stays_small(star
     assert max(memory for _, memory in seen) < 1e9
 
 
+@pytest.mark.pictures
 def test_who_waits_too_long_for_a_turn_is_told_to_come_again(start, case):
-    of_pictures(case)
     service = start(max_decodes=1, max_wait=0.01, max_scans=10**9, max_decode_seconds=2)
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(search, service, NEVER)
@@ -218,8 +212,8 @@ def in_hand(service, *files: tuple[str, bytes]) -> httpx.Response:
     return accepted
 
 
+@pytest.mark.pictures
 def test_a_load_is_cancelled_and_a_service_stopped_in_the_middle_of_a_file(case, tmp_path):
-    of_pictures(case)
     limits = {"max_scans": 10**9, "max_decode_seconds": 600}
     with running(case, tmp_path, **limits) as service:
         accepted = in_hand(service, ("good.png", png()), ("slow.jpg", NEVER))
@@ -234,8 +228,8 @@ def test_a_load_is_cancelled_and_a_service_stopped_in_the_middle_of_a_file(case,
         assert service.count() == 2
 
 
+@pytest.mark.pictures
 def test_max_pixels_may_be_above_fifty_million(start, case):
-    of_pictures(case)
     content = BytesIO()
     Image.new("L", (8_000, 7_000), 200).save(content, "PNG")
     assert_problem(search(start(), content.getvalue()), 413, "50,000,000", "max_pixels")
@@ -245,7 +239,8 @@ def test_max_pixels_may_be_above_fifty_million(start, case):
 
 
 def test_two_files_of_one_name_are_told_apart(loaded):
-    files = [("a.png", loaded.case.files[0][1]), ("a.png", b"x"), ("a.png", b""), ("b.png", b"x")]
+    bad = loaded.case.broken
+    files = [("a.png", loaded.case.files[0][1]), ("a.png", bad), ("a.png", b""), ("b.png", bad)]
     job = loaded.load(files, category="of one name")
     failed = [(failure["name"], failure["number"]) for failure in job["failed"]]
     assert failed == [("a.png", 2), ("a.png", 3), ("b.png", 4)]
@@ -254,7 +249,8 @@ def test_two_files_of_one_name_are_told_apart(loaded):
 
 
 def test_two_large_files_of_one_name_are_told_apart(small):
-    files = [("files", ("a.png", png())), *[("files", ("a.png", b"x" * 50_001))] * 2]
+    good = ("files", ("a.png", small.case.other(0)))
+    files = [good, *[("files", ("a.png", b"x" * 50_001))] * 2]
     problem = assert_problem(
         small.client.post("items", files=files), 413, "a.png (file 2), a.png (file 3)"
     )
@@ -266,10 +262,11 @@ def test_two_large_files_of_one_name_are_told_apart(small):
 
 def test_uploads_are_limited_in_rate_and_told_when_to_come_again(start):
     service = start(upload_rate="3/hour")
+    good = service.case.other(0)
     for _ in range(3):
-        assert service.client.post("search/file", files={"file": png()}).status_code == 200
+        assert service.client.post("search/file", files={"file": good}).status_code == 200
     for path in ("items", "search/file"):
-        response = service.client.post(path, files={"files": png(), "file": png()})
+        response = service.client.post(path, files={"files": good, "file": good})
         assert_problem(response, 429, "3 per 1 hour")
         assert 0 < int(response.headers["retry-after"]) <= 3600
     assert service.client.get("health").status_code == 200
@@ -290,7 +287,7 @@ def test_jobs_that_wait_are_limited(start):
     for response in accepted:
         if response.status_code == 202:
             assert service.finished(response)["state"] == "interrupted"
-    assert service.load([("again.png", png())])["done"] == 1
+    assert service.load([("again.png", service.case.other(0))])["done"] == 1
 
 
 # --------------------------------------------------------------------------------- from where
@@ -379,4 +376,4 @@ def test_a_folder_belongs_to_one_service_at_a_time(start, case):
         patch.setenv("WORKSHOP_HOME", str(service.folder.parent))
         with pytest.raises(WorkshopError, match="another process"):
             launch(case.create_app(), name="the second")
-    assert service.load([("still.png", png())])["done"] == 1
+    assert service.load([("still.png", service.case.other(0))])["done"] == 1

@@ -64,20 +64,20 @@ def test_a_search_finds_all_that_there_is(place, tmp_path, count):
             return [f"{n:032x}" for n in order]
 
         for group in range(0, groups, groups // 25):
-            found = store.search("look", query, 100, f"c{group}", None)
+            found = store.search("look", query, 100, f"c{group}")
             assert sorted(hit.id for hit in found) == sorted(best(np.arange(group, count, groups)))
             scored = [hit.score for hit in found]
             assert scored == sorted(scored, reverse=True)
-        found = store.search("look", query, 100, None, None)
+        found = store.search("look", query, 100)
         assert {hit.id for hit in found[:90]} <= set(best(np.argsort(-scores)[:110]))
         assert len({hit.id for hit in found} & set(best(np.arange(count))[:100])) >= 99
 
         # All copies and the one that they are of; of equal ones those of the smallest ids.
         alike = [f"{n:032x}" for n in (0, *range(count // 2, count // 2 + COPIES))]
-        found = store.search("look", vectors[0], 100, None, None)
+        found = store.search("look", vectors[0], 100)
         assert [hit.id for hit in found[: COPIES + 1]] == alike
-        assert [hit.id for hit in store.search("look", vectors[0], 5, None, None)] == alike[:5]
-        assert [hit.id for hit in store.search("look", vectors[0], 5, None, alike[2])] == [
+        assert [hit.id for hit in store.search("look", vectors[0], 5)] == alike[:5]
+        assert [hit.id for hit in store.search("look", vectors[0], 5, but=[alike[2]])] == [
             alike[n] for n in (0, 1, 3, 4, 5)
         ]
     finally:
@@ -89,7 +89,7 @@ BEGIN = """
 import os, resource, signal
 from pathlib import Path
 import numpy as np
-from app_snippets.service.store import Store
+from app_snippets.service.store import New, Store
 
 folder, home, spaces = Path({folder!r}), Path({home!r}), {spaces}
 store = Store("torn", folder, spaces, ".webp", 10)
@@ -100,10 +100,11 @@ def room(size):
 
 def add(n):
     vectors = {{space: np.eye(dim, dtype=np.float32)[n % dim] for space, dim in spaces.items()}}
-    store.add(f"{{n:032x}}", {{"name": str(n), "category": "c"}}, b"x", vectors)
+    with store.adding() as put:
+        put([New(f"{{n:032x}}", {{"name": str(n), "category": "c"}}, b"x", vectors)])
 
 def found():
-    return len(store.search("words", np.ones(8, np.float32), 100, None, None))
+    return len(store.search("words", np.ones(8, np.float32), 100))
 
 for n in range(5):
     add(n)
@@ -129,7 +130,7 @@ def after_a_kill(home, tmp_path):
         assert "all in" in done.stdout, done.stderr
         assert "File too large" in done.stdout
         store = Store("torn", tmp_path, SPACES, ".webp", 10)
-        hits = store.search("words", np.ones(8, np.float32), 100, None, None)
+        hits = store.search("words", np.ones(8, np.float32), 100)
         assert store.count() == len(hits)
         store.close()
         return sorted(int(hit.id, 16) for hit in hits)
