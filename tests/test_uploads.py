@@ -25,7 +25,8 @@ from starlette.websockets import WebSocketDisconnect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as websocket
 
-from app_snippets import jobs, uploads, ways
+from app_snippets import uploads, ways
+from app_snippets.service import jobs
 from workshop import datasets, launch
 from workshop.errors import WorkshopError
 

@@ -9,7 +9,8 @@ from browser import browser, page  # noqa: F401
 from services import SERVICES, Case, Running, running
 
 OFTEN = "1000000/minute"  # tests that share a service upload more than people do
-# What a marked test is about: of it the services that have none are left out.
+# What a marked test is about: it runs over the services that have that. A test that names the `owner`
+# of what it tests runs over that service.
 ONLY = {
     "pictures": lambda case: case.media_type.startswith("image/"),
     "texts": lambda case: case.is_text,
@@ -24,10 +25,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     def fits(item: pytest.Item) -> bool:
-        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-        return not case or all(
-            fit(case) for mark, fit in ONLY.items() if item.get_closest_marker(mark)
-        )
+        params = getattr(item, "callspec", None) and item.callspec.params
+        case = params and params.get("case")
+        if not case:
+            return True
+        marked = [fit for mark, fit in ONLY.items() if item.get_closest_marker(mark)]
+        return all(fit(case) for fit in marked) and params.get("owner", case) is case
 
     left_out = [item for item in items if not fits(item)]
     items[:] = [item for item in items if fits(item)]

@@ -39,6 +39,12 @@ def generate(tmp_path, monkeypatch):
         )
         assert made.returncode == 0, made.stdout + made.stderr
         assert "WARNING" not in made.stdout
+        # openapi-python-client 0.29 names `Unset` for a call that takes two kinds of bodies, and
+        # forgets to import it.
+        for module in (tmp_path / "generated_client" / "api").rglob("*.py"):
+            text = module.read_text()
+            if "Unset" in text and not re.search(r"import .*\bUnset\b", text):
+                module.write_text(f"from generated_client.types import UNSET, Unset\n{text}")
         monkeypatch.syspath_prepend(tmp_path)
         return lambda name: importlib.import_module(f"generated_client.{name}")
 
@@ -50,7 +56,8 @@ def generate(tmp_path, monkeypatch):
 @pytest.fixture
 def generated(loaded, generate):
     """The module of a name in the package that was generated for a service."""
-    return generate(loaded.client.get("openapi.json").content, loaded.case.media_type)
+    media_type = loaded.case.media_type.partition(";")[0]
+    return generate(loaded.client.get("openapi.json").content, media_type)
 
 
 def operations(document: dict) -> dict[str, str]:
@@ -85,6 +92,12 @@ def test_a_generated_client_does_every_call(loaded, generated):
     accepted = call("add_items_items_post", body=body, status=202)
     assert accepted.parsed.accepted == 2
     loaded.finished(accepted)
+    if loaded.case.is_text:
+        text = models.TextItem(text="A text of a generated client.", category="texts")
+        sent = call("add_items_items_post", body=models.TextItems(items=[text]), status=202)
+        assert loaded.finished(sent)["done"] == 1
+        (item,) = call("list_items_items_get", category="texts").parsed.items
+        call("delete_item_items_item_id_delete", item.id, status=204)
     job = call("get_job_jobs_job_id_get", accepted.parsed.job_id).parsed
     assert (job.state, job.done) == ("done", 2)
     call("cancel_job_jobs_job_id_delete", accepted.parsed.job_id, status=202)
