@@ -536,3 +536,42 @@ def test_work_per_request_stacks_server_framework_and_endpoint():
     assert widths == [1, 2, 0, 1, 2, 4, 1, 2, 0], "no part is below nothing"
     assert "A: search 7.00 ms, of which server 1.00" in picture.alt
     png(picture)
+
+
+# ---------------------------------------------------------------------------------- chapter 11
+
+PASSAGE = "Sheep eat grass. " * 8 + "Ducks, which cost $5 and $6, swim. " + "Cows moo. " * 9
+
+
+def test_a_quotation_lights_the_sentence_over_all_its_lines_and_nothing_else():
+    figure = plots.quotation(
+        "What do ducks do?", PASSAGE, "Ducks, which cost $5 and $6, swim.", "a"
+    )
+    png(figure)
+    lit = sum(patch.get_width() for patch in figure.axes[0].patches)
+    assert lit == len("Ducks, which cost $5 and $6, swim.")
+    assert "Ducks, which cost $5 and $6, swim." in figure.alt
+    shown = [text.get_text() for text in figure.axes[0].texts]
+    assert shown[0] == "What do ducks do?"
+    assert "".join(shown[1:-1]) == PASSAGE.rstrip() or "".join(shown[1:-1]) == PASSAGE
+
+
+def test_the_letters_of_a_quotation_stand_where_its_light_is():
+    figure = plots.quotation("What do ducks do?", PASSAGE, "", "a")
+    figure.canvas.draw()
+    line = figure.axes[0].texts[1]
+    assert len(line.get_text()) > 80
+    box = line.get_window_extent().transformed(figure.axes[0].transData.inverted())
+    assert abs(box.width - len(line.get_text().rstrip())) <= 1.5
+
+
+def test_a_sentence_that_is_not_in_the_passage_is_refused():
+    with pytest.raises(WorkshopError, match="not in the passage"):
+        plots.quotation("Why?", PASSAGE, "Ducks fly.", "a")
+
+
+def test_scores_by_kind_say_how_many_reach_the_threshold():
+    figure = plots.scores_by_kind({"ordinary": [0.5, 0.46, 0.2], "off topic": [0.1]}, 0.46)
+    png(figure)
+    assert "ordinary: 2 of 3 questions; off topic: 0 of 1 question" in figure.alt
+    assert [len(points.get_offsets()) for points in figure.axes[0].collections] == [3, 1]

@@ -32,7 +32,7 @@ ROW = re.compile(r"^[ \t]*\|.*$", re.M)
 RULER = re.compile(r"[\s|:-]*")
 RULER_BELOW = re.compile(r"\n[ \t]*\|[ \t|:-]+\n")
 
-CODE = re.compile(r"^```[^\n]*$|(`+)(.+?)\1", re.S | re.M)
+CODE = re.compile(r"^```[^\n]*\n(.*?)^```[^\n]*$|(`+)(.+?)\2", re.S | re.M)
 LINK = re.compile(r"(\[)([^\[\]]*)(\]\([^)\s]*\))")
 MARK = re.compile(
     r"</?[a-zA-Z][^>]*>|(?<![\w*])\*+(?=\S)|(?<=\S)\*+(?![\w*])|^[ \t]*(?:#+|>|[-+]|\d+\.)[ \t]+|\|",
@@ -148,9 +148,7 @@ def passages(document: Document) -> Iterator[Passage]:
     found = _docstrings(document) if document.name.endswith(".py") else _sections(document.text)
     for heading, start, end in found:
         source = document.text[start:end]
-        yield Passage(
-            document.name, heading, start, end, source, document.path, document.title
-        )
+        yield Passage(document.name, heading, start, end, source, document.path, document.title)
 
 
 def _sections(text: str) -> Iterator[tuple[str, int, int]]:
@@ -245,11 +243,9 @@ def plain(markdown: str) -> str:
 
     for match in CODE.finditer(markdown):
         start, end = match.span()
-        if match[1] is None:  # the line that opens or closes a fence
-            drop(start, end)
-            continue
-        drop(start, match.start(2))
-        drop(match.end(2), end)
+        inside, outside = match.span(1 if match[2] is None else 3)
+        drop(start, inside)
+        drop(outside, end)
         code[start:end] = [True] * (end - start)
     for match in LINK.finditer(markdown):
         if not code[match.start()]:
@@ -268,7 +264,9 @@ def sentences(passage: Passage) -> list[Sentence]:
     ends = [match.span() for match in SENTENCE_END.finditer(passage.source)]
     for stop, following in [*ends, (len(passage.source), 0)]:
         # closing quotes and marks belong to the sentence before them
-        stop += len(passage.source[stop:following]) - len(passage.source[stop:following].lstrip("\"')*`"))
+        stop += len(passage.source[stop:following]) - len(
+            passage.source[stop:following].lstrip("\"')*`")
+        )
         if text := plain(passage.source[at:stop]):
             found.append(Sentence(passage.start + at, passage.start + stop, text))
         at = following

@@ -12,6 +12,7 @@ Names in pictures are English: matplotlib's own font has no Chinese letters, and
 may have none either. Chinese names belong in printed text.
 """
 
+from workshop.plots.answers import quotation, scores_by_kind
 from workshop.plots.base import (
     COLOURS,
     MARKERS,
@@ -83,8 +84,10 @@ __all__ = [
     "photo_map",
     "picture_as_numbers",
     "precision_by_category",
+    "quotation",
     "recall_and_speed",
     "scatter_2d",
+    "scores_by_kind",
     "service_hits",
     "show",
     "similarity_table",
