@@ -9,7 +9,7 @@ RUN = .venv/bin/python
 AUTHOR = .venv-author/bin/python
 
 .PHONY: help lab update setup setup-test setup-author test notebooks notebooks-check data models bench \
-	bench-index bench-web server server-stop lock format clean
+	bench-index bench-web server server-stop lm lock format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -43,6 +43,8 @@ lock: setup-test ## compile the requirements from pyproject.toml
 		--python-version 3.11 --generate-hashes --no-header --quiet -o requirements-test.txt
 	$(RUN) -m uv pip compile --group server --universal --python-version 3.11 --generate-hashes \
 		--no-header --quiet -o requirements-server.txt
+	$(RUN) -m uv pip compile --group lm --no-deps --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet -o requirements-lm.txt
 
 data: setup-test ## build data/images again from its source
 	$(RUN) tools/build_data.py
@@ -64,6 +66,9 @@ server: setup ## start a Milvus server on loopback, without Docker (SERVER_ARGS=
 
 server-stop: setup ## end it
 	@$(RUN) tools/server.py stop
+
+lm: ## fetch the language model of chapter 20, once (93 MB)
+	@$(COURSE) lm
 
 clean: ## remove what was installed and made; a learner's .workshop stays
 	rm -rf .venv .venv-author *.egg-info artifacts .pytest_cache .ruff_cache

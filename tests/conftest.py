@@ -68,3 +68,13 @@ def milvus_server(
     said = server_program(home, "start", "--port=0")
     yield said.split("MILVUS_URI=")[1].split()[0]
     server_program(home, "stop")
+
+
+@pytest.fixture(scope="session")
+def language_model():
+    """The language model of chapter 20; skips where it was not fetched, with CI=true it must be here."""
+    from workshop import lm
+
+    if os.environ.get("CI") != "true" and lm.path() is None:
+        pytest.skip("the language model is not here: `make lm` fetches it")
+    return lm.load()

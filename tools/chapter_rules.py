@@ -3,7 +3,6 @@
 import ast
 import re
 import statistics
-import symtable
 from collections.abc import Iterator
 
 from chapters import (
@@ -20,6 +19,8 @@ from chapters import (
     shown,
     tags,
 )
+
+from workshop.cells import read
 
 MAX_CELLS = 80
 MAX_CODE_LINES = 10
@@ -297,23 +298,4 @@ def _learners_names(source: str) -> set[str]:
 
 
 def _used(source: str) -> set[str]:
-    """Names of its notebook that a cell reads: neither its functions' own, nor set by it before."""
-    found, known = set(), set()
-    for statement in _tree(SOLUTION.sub(r"\g<indent>...", source)).body:
-        found |= _free(statement) - known
-        known |= set(bound(ast.unparse(statement)))
-    return found
-
-
-def _free(statement: ast.stmt) -> set[str]:
-    table = symtable.symtable(ast.unparse(statement), "cell", "exec")
-    return set(_globals(table))
-
-
-def _globals(table: symtable.SymbolTable) -> Iterator[str]:
-    top = table.get_type() == "module"
-    for symbol in table.get_symbols():
-        if symbol.is_referenced() and (top or symbol.is_global()):
-            yield symbol.get_name()
-    for child in table.get_children():
-        yield from _globals(child)
+    return read(_tree(SOLUTION.sub(r"\g<indent>...", source)))

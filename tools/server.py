@@ -12,7 +12,6 @@ port, on 127.0.0.1, through to it. Its data and its log are in `.workshop/server
 import argparse
 import contextlib
 import ctypes
-import importlib.util
 import json
 import os
 import platform
@@ -26,11 +25,11 @@ import urllib.request
 import zlib
 from pathlib import Path
 
-from course import NO_NETWORK, reason
+from course import Stop, fetch
 from offline import enter, obstacle
 
 from workshop.errors import WorkshopError
-from workshop.paths import ROOT, home
+from workshop.paths import home
 
 PORT = 19530  # Milvus's own
 START_TIMEOUT = 120  # seconds; seen: 8 to 19 on two cores
@@ -67,18 +66,10 @@ def check_machine() -> None:
 
 def install() -> None:
     """Install the package `milvus` beside the course's, at the version that was tested."""
-    if importlib.util.find_spec("milvus"):
-        return
-    print("Installing the Milvus server (58 MB). This happens once.", flush=True)
-    command = [sys.executable, "-m", "pip", "install", "--no-input", "--progress-bar=off"]
-    command += ["--no-deps", "--require-hashes", "-r", str(ROOT / "requirements-server.txt")]
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
-    if done.returncode:
-        if any(sign in done.stdout for sign in NO_NETWORK):
-            raise WorkshopError("The server could not be fetched: connect to a network, run again.")
-        raise WorkshopError(reason(done.stdout))
+    try:
+        fetch("server")
+    except Stop as stop:
+        raise WorkshopError(str(stop)) from None
 
 
 def listen(port: int) -> socket.socket:
@@ -335,7 +326,6 @@ def main() -> int:
     starting = commands.add_parser("start", help="start it and wait until it answers")
     starting.add_argument("--port", type=int, default=PORT, help="on 127.0.0.1 (%(default)s)")
     commands.add_parser("stop", help="end it and free its port")
-    commands.add_parser("install", help="only fetch it")
     serving = commands.add_parser("serve")  # by start, in the background
     serving.add_argument("listener", type=int)
     serving.add_argument("lock", type=int)
@@ -344,8 +334,6 @@ def main() -> int:
         if args.command == "serve":
             with socket.socket(fileno=args.listener) as listener:
                 serve(listener)
-        elif args.command == "install":
-            install()
         elif args.command == "stop":
             print("The server has ended." if stop() else "No server runs here.")
         else:
