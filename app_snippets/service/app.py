@@ -6,9 +6,10 @@ from pathlib import Path
 
 from fastapi import FastAPI, WebSocket
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse
+from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
+from jinja2 import Environment, FileSystemLoader
 
 from app_snippets.service import problems
 from app_snippets.service.encoder import Encoder
@@ -40,7 +41,7 @@ def create_service(
     description: str,
     encoder: type[Encoder],
     payload: type[Payload],
-    page: str,
+    page: str = "base.html",
     hit: type[Hit] = Hit,
     calls: Callable[[FastAPI], None] | None = None,
 ) -> FastAPI:
@@ -48,7 +49,7 @@ def create_service(
 
     encoder   is made when the service starts, `encoder(settings)`: models are not loaded before
     payload   what an item of this service carries
-    page      file name in app_snippets/pages of what is shown at `/`
+    page      file name in app_snippets/pages of the template for `/`; base.html shows texts
     hit       a Hit with further fields, if `Encoder.rank` gives hits more
     calls     adds the calls that this service alone has
     """
@@ -87,9 +88,11 @@ def create_service(
     )
     app.mount("/page", StaticFiles(directory=PAGES), name="page")
 
+    html = _rendered(page, title, settings, encoder)
+
     @app.get("/", include_in_schema=False)
-    def show_page() -> FileResponse:
-        return FileResponse(PAGES / page, headers=PAGE_HEADERS)
+    async def show_page() -> HTMLResponse:
+        return HTMLResponse(html, headers=PAGE_HEADERS)
 
     _about_the_service(app, settings)
     _about_jobs(app, settings)
@@ -98,6 +101,20 @@ def create_service(
     if calls:
         calls(app)
     return app
+
+
+def _rendered(page: str, title: str, settings: ServiceSettings, encoder: type[Encoder]) -> str:
+    """The page; nothing that a visitor sent is in it."""
+    templates = Environment(
+        loader=FileSystemLoader(PAGES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return templates.get_template(page).render(
+        title=title,
+        modes=[mode.value for mode in encoder.modes or ()],
+        takes_text=encoder.takes_text,
+        max_text=settings.max_text,
+        max_item_text=settings.max_item_text,
+    )
 
 
 def _about_the_service(app: FastAPI, settings: ServiceSettings) -> None:

@@ -102,7 +102,6 @@ def create_app(settings: Settings) -> FastAPI:
         description="Finds notes. Scores are cosines.",
         encoder=NoteEncoder,
         payload=Note,
-        page="reverse_image_search.html",
     )
 
 

@@ -254,16 +254,16 @@ def test_a_photo_is_taken_by_its_content_and_named_where_the_browser_cannot_show
     expect(told(page)).to_contain_text("Choose one")
     if event == "choose":
         file = {"name": "my guitar", "mimeType": "", "buffer": tiff.getvalue()}
-        page.locator("#photo").set_input_files(file)
+        page.locator("#by-file").set_input_files(file)
     else:
         give(page, event, ("my guitar", "", tiff.getvalue()))
     expect(told(page)).to_contain_text("fit best")
     expect(page.locator("#asked-name")).to_have_text("my guitar")
-    expect(page.locator("#asked-photo")).to_be_hidden()
+    expect(page.locator("#asked-picture")).to_be_hidden()
     expect(page.locator("#asked-about")).to_contain_text("cannot show")
     assert any("guitar" in name.lower() for name in names(page)[:3])
     find(page).first.click()
-    expect(page.locator("#asked-photo")).to_be_visible()
+    expect(page.locator("#asked-picture")).to_be_visible()
 
 
 def test_two_broken_files_of_one_name_are_told_apart(service, page):
