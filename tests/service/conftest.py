@@ -19,6 +19,7 @@ ONLY = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "on_server: runs over a Milvus server as well")
     for mark in ONLY:
         config.addinivalue_line("markers", f"{mark}: runs over the services that know such items")
 
@@ -30,7 +31,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not case:
             return True
         marked = [fit for mark, fit in ONLY.items() if item.get_closest_marker(mark)]
-        return all(fit(case) for fit in marked) and params.get("owner", case) is case
+        placed = not params.get("place") or item.get_closest_marker("on_server")
+        return placed and all(fit(case) for fit in marked) and params.get("owner", case) is case
 
     left_out = [item for item in items if not fits(item)]
     items[:] = [item for item in items if fits(item)]
@@ -42,12 +44,22 @@ def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 
 
+@pytest.fixture(scope="session", params=["", "server"])
+def place(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where `loaded` keeps its items: Milvus Lite, and for tests marked `on_server` a server as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param:
+            patch.setenv("MILVUS_URI", request.getfixturevalue("milvus_server"))
+        yield request.param
+
+
 @pytest.fixture(scope="session")
-def loaded(case: Case, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def loaded(case: Case, place: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service with its samples, for all tests: what a test adds, it deletes."""
     with running(case, tmp_path_factory.mktemp("loaded"), upload_rate=OFTEN) as service:
         assert service.load_samples()["state"] == "done"
         yield service
+        assert service.count() == case.samples, "a test has left an item behind"
 
 
 @pytest.fixture(scope="module")

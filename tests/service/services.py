@@ -47,6 +47,8 @@ class Case:
     broken: bytes  # the content of a file that it cannot read
     suffix: str | None = None  # of the file that it keeps for each item
     sources: int = 0  # that its samples come in, if that is not one for each
+    sparse: tuple[str, ...] = ()  # spaces that an old Milvus server cannot hold
+    sparse_modes: tuple[str, ...] = ()  # and the modes that search nothing else
     calls: tuple[str, ...] = ()  # that it alone has, as in "POST /ask"
 
     @property
@@ -94,6 +96,8 @@ SERVICES = [
         category="birds",
         media_type="text/plain; charset=utf-8",
         broken="Käse".encode("latin-1"),
+        sparse=("words",),
+        sparse_modes=("words",),
     ),
 ]
 

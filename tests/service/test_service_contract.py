@@ -46,18 +46,24 @@ def items(loaded):
 # ------------------------------------------------------------------------------- the service
 
 
-def test_health_says_what_serves(loaded):
+@pytest.mark.on_server
+def test_health_says_what_serves(loaded, place):
     health = loaded.client.get("health")
     assert health.status_code == 200
-    assert health.json() | {"max_files": 0, "max_file_bytes": 0} == {
-        "status": "ok",
-        "service": loaded.case.name,
-        "encoder": health.json()["encoder"],
-        "dim": loaded.case.dim,
-        "count": loaded.count(),
-        "max_files": 0,
-        "max_file_bytes": 0,
-    }
+    lacks = {"lacks": [*loaded.case.sparse]} if place and loaded.case.sparse else {}
+    assert (
+        health.json() | {"max_files": 0, "max_file_bytes": 0}
+        == {
+            "status": "ok",
+            "service": loaded.case.name,
+            "encoder": health.json()["encoder"],
+            "dim": loaded.case.dim,
+            "count": loaded.count(),
+            "max_files": 0,
+            "max_file_bytes": 0,
+        }
+        | lacks
+    )
 
 
 def test_page_is_served_with_relative_links_and_without_inline_script(loaded):
@@ -149,6 +155,7 @@ def test_no_other_site_can_show_it_in_a_frame(loaded, path):
 # ----------------------------------------------------------------------------- adding items
 
 
+@pytest.mark.on_server
 def test_upload_is_accepted_as_a_job_that_can_be_watched(loaded):
     response = loaded.client.post("items", files=[("files", f) for f in loaded.case.files[:2]])
     assert response.status_code == 202
@@ -164,6 +171,7 @@ def test_upload_is_accepted_as_a_job_that_can_be_watched(loaded):
         assert loaded.client.delete(f"items/{item['id']}").status_code == 204
 
 
+@pytest.mark.on_server
 def test_samples_load_once_however_often_they_are_asked_for(loaded):
     before = loaded.count()
     response = loaded.client.post("samples")
@@ -174,6 +182,7 @@ def test_samples_load_once_however_often_they_are_asked_for(loaded):
     assert loaded.count() == before
 
 
+@pytest.mark.on_server
 def test_a_broken_file_is_reported_and_the_rest_go_in(loaded):
     good = loaded.case.files[0]
     job = loaded.load(
@@ -464,6 +473,7 @@ def test_every_other_endpoint_answers_while_a_load_runs(empty):
 # ------------------------------------------------------------------------------------ items
 
 
+@pytest.mark.on_server
 def test_an_item_is_listed_read_shown_found_and_deleted(loaded, items):
     (item_id, name), (other_id, _) = items
     path = f"items/{item_id}"
@@ -481,6 +491,7 @@ def test_an_item_is_listed_read_shown_found_and_deleted(loaded, items):
     ]
 
 
+@pytest.mark.on_server
 def test_media_have_their_type_and_may_be_cached(loaded, items):
     path = f"items/{items[0][0]}/media"
     media = loaded.client.get(path)
@@ -545,6 +556,7 @@ def test_head_says_what_get_says_without_its_body(loaded, items):
             assert head.headers[name] == full.headers[name]
 
 
+@pytest.mark.on_server
 @pytest.mark.parametrize(
     "item_id", [UNKNOWN, "x", "..", "%2e%2e%2fjobs.sqlite", "..%2f..%2fetc%2fpasswd", '"', "%00"]
 )
@@ -565,6 +577,7 @@ def test_only_the_pages_are_served_from_their_folder(loaded, path):
     assert_problem(loaded.client.get(url), 404)
 
 
+@pytest.mark.on_server
 def test_pages_of_the_list_hold_every_item_once(loaded):
     seen, total = [], loaded.count()
     for offset in range(0, total, 100):
@@ -576,6 +589,7 @@ def test_pages_of_the_list_hold_every_item_once(loaded):
     assert beyond == {"items": [], "total": total}
 
 
+@pytest.mark.on_server
 def test_categories_add_up(loaded):
     categories = loaded.client.get("categories").json()["categories"]
     assert sum(category["count"] for category in categories) == loaded.count()
@@ -600,11 +614,13 @@ def test_deleting_everything_must_be_meant(empty):
 # ----------------------------------------------------------------------------------- search
 
 
+@pytest.mark.on_server
 def test_words_find_items_of_their_category(loaded):
     hits = loaded.hits(text=loaded.case.text, limit=5)
     assert loaded.case.category in [hit["payload"]["category"] for hit in hits]
 
 
+@pytest.mark.on_server
 def test_hits_come_best_first_with_payload_and_times(loaded):
     answer = loaded.client.post("search", json={"text": loaded.case.text, "limit": 20}).json()
     scores = [hit["score"] for hit in answer["hits"]]
@@ -616,19 +632,26 @@ def test_hits_come_best_first_with_payload_and_times(loaded):
     assert all(took >= 0 for took in answer["took_ms"].values())
 
 
+@pytest.mark.on_server
 def test_ten_hits_unless_told_otherwise(loaded):
     assert len(loaded.hits(text=loaded.case.text)) == 10
     assert len(loaded.hits(text=loaded.case.text, limit=100)) == 100
 
 
+@pytest.mark.on_server
 def test_a_file_finds_itself(loaded):
     name, content = loaded.case.files[0]
+    loaded.load([(name, content)], category="of this test")
+    (item,) = loaded.client.get("items", params={"category": "of this test"}).json()["items"]
     response = loaded.client.post("search/file", files={"file": (name, content)}, data={"limit": 3})
+    loaded.client.delete(f"items/{item['id']}")
     hits = response.json()["hits"]
     assert len(hits) == 3
     assert hits[0]["score"] > 0.99
+    assert name in [hit["payload"]["name"] for hit in hits]
 
 
+@pytest.mark.on_server
 def test_search_can_be_kept_to_a_category(loaded):
     category = loaded.case.category
     file = {"file": loaded.case.files[0]}
@@ -765,6 +788,7 @@ def test_an_unexpected_failure_does_not_tell_about_the_inside(loaded, monkeypatc
 # -------------------------------------------------------------------- searches by several items
 
 
+@pytest.mark.on_server
 def test_several_items_find_what_is_like_them_and_not_themselves(loaded, items):
     mine = [item_id for item_id, _ in items]
     found = [hit["id"] for hit in loaded.hits(items=mine, limit=20)]
@@ -775,6 +799,7 @@ def test_several_items_find_what_is_like_them_and_not_themselves(loaded, items):
     assert [hit["id"] for hit in loaded.hits(items=[*mine, *mine], limit=20)] == found
 
 
+@pytest.mark.on_server
 def test_what_is_unlike_goes_down_and_is_not_found(loaded, items):
     liked = items[0][0]
     before = [hit["id"] for hit in loaded.hits(items=[liked], limit=100)]
@@ -800,13 +825,15 @@ def test_several_items_that_do_not_fit_are_refused_by_field(loaded, query, field
     assert problem["errors"][0]["field"] == ("body" if field == "body" else f"body.{field}")
 
 
+@pytest.mark.on_server
 def test_an_unknown_item_among_several_is_named(loaded, items):
     known = items[0][0]
     for query in ({"items": [known, UNKNOWN]}, {"items": [known], "unlike": [UNKNOWN]}):
         assert_problem(loaded.client.post("search", json=query), 404, UNKNOWN)
 
 
-def test_a_mode_is_one_of_those_that_are_described(loaded):
+@pytest.mark.on_server
+def test_a_mode_is_one_of_those_that_are_described(loaded, place):
     schemas = loaded.client.get("openapi.json").json()["components"]["schemas"]
     about = schemas["SearchByText"]["properties"].get("mode")
     if about is None:
@@ -816,6 +843,10 @@ def test_a_mode_is_one_of_those_that_are_described(loaded):
     assert about["default"] == modes[0]
     file = {"file": loaded.case.files[0]}
     for mode in modes:
+        if place and mode in loaded.case.sparse_modes:
+            query = {"text": loaded.case.text, "mode": mode}
+            assert_problem(loaded.client.post("search", json=query), 422, "sparse", mode)
+            continue
         assert loaded.hits(text=loaded.case.text, mode=mode)
         answer = loaded.client.post("search/file", files=file, data={"mode": mode})
         assert answer.status_code == 200

@@ -28,6 +28,7 @@ def post(service, *items: dict) -> dict:
 # ------------------------------------------------------------------------------- in a request
 
 
+@pytest.mark.on_server
 def test_texts_are_taken_in_named_shown_and_found(loaded):
     job = post(
         loaded,
@@ -127,6 +128,7 @@ def test_a_file_becomes_the_items_that_are_in_it(loaded, kind, coding):
     assert names(loaded, "rows") == expected
 
 
+@pytest.mark.on_server
 def test_a_bad_row_is_told_by_its_number_and_the_good_ones_go_in(loaded):
     table = "text,category\ngood,rows\n?!,rows\nlong and good,rows\n" + f"{'x' * 30_000},rows\n"
     table += "good,<b>\ngood\ngood,rows,more\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app_snippets.service.store import Store
+from app_snippets.service.store import SPARSE, New, Store
 
 DIM, COPIES, OF_A_CATEGORY = 16, 60, 10
 SPACES = {"look": 4096, "words": 8}
@@ -169,3 +169,151 @@ assert found() == 6
 store.settle()
 assert found() == 6
 """) == [*range(6)]
+
+
+# ------------------------------------------------------------------------ what belongs together
+
+
+def new(number: int, name: str = "n") -> New:
+    vector = np.eye(8, dtype=np.float32)[number % 8]
+    payload = {"name": f"{name}{number}", "category": "c"}
+    return New(f"{number:032x}", payload, None, {"dense": vector, "words": {number: 1.0, 7: 0.5}})
+
+
+@pytest.fixture
+def heard() -> list[tuple[str, int]]:
+    """What the store told of items that came in and went."""
+    return []
+
+
+@pytest.fixture
+def texts(tmp_path, home, heard):
+    """texts() opens a store of items without files, with a sparse space."""
+
+    def changed(item_id: str, payload: dict, by: int) -> None:
+        heard.append((payload["name"], by))
+
+    opened = []
+
+    def open_store() -> Store:
+        spaces = {"dense": 8, "words": SPARSE}
+        opened.append(Store("texts", tmp_path / "texts", spaces, None, 10, changed))
+        return opened[-1]
+
+    yield open_store
+    for store in opened:
+        store.close()
+
+
+ONES = np.ones(8, np.float32)
+
+
+def test_items_of_one_block_are_found_when_it_has_ended_and_not_before(texts, heard):
+    store = texts()
+    with store.adding() as put:
+        put([new(1), new(2)])
+        assert store.search("dense", ONES, 10) == []
+        put([new(3)])
+        assert (store.count(), heard) == (0, [])
+    assert {hit.payload["name"] for hit in store.search("dense", ONES, 10)} == {"n1", "n2", "n3"}
+    assert heard == [("n1", 1), ("n2", 1), ("n3", 1)]
+    assert [payload["name"] for _, payload in store.page(10, 0, None)[0]] == ["n3", "n2", "n1"]
+    with store.adding() as put:
+        put([new(4)])
+        assert len(store.search("dense", ONES, 10)) == 3, "what was there is found meanwhile"
+    assert store.count() == 4
+
+
+def test_after_an_error_none_of_the_block_is_there(texts, heard):
+    store = texts()
+    with pytest.raises(ZeroDivisionError), store.adding() as put:
+        put([new(n) for n in range(5)])
+        raise ZeroDivisionError
+    assert (store.count(), heard, store.search("dense", ONES, 10)) == (0, [], [])
+    assert list((store._media).iterdir()) == []
+    with store.adding() as put:
+        put([new(1)])
+    assert store.count() == 1
+
+
+def test_after_a_kill_none_of_the_block_is_there_and_the_others_are(home, tmp_path, texts, heard):
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_store import New, SPARSE, Store, new
+store = Store("texts", Path({str(tmp_path)!r}) / "texts", {{"dense": 8, "words": SPARSE}}, None, 10)
+with store.adding() as put:
+    put([new(1), new(2)])
+with store.adding() as put:
+    put([new(n) for n in range(3, 300)])
+    put([new(n) for n in range(300, 600)])
+    print("half in", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "half in" in done.stdout, done.stderr
+    store = texts()
+    assert store.count() == 2
+    assert sorted(heard) == [("n1", 1), ("n2", 1)]
+    assert len(store.search("dense", ONES, 100)) == 2
+    assert list((store._media).iterdir()) == []
+    with store._milvus.reading() as client:
+        for name in client.list_collections():
+            assert len(client.query(name, limit=1000, output_fields=["id"])) == 2
+
+
+def test_an_item_that_goes_is_told_with_what_was_known_of_it(texts, heard):
+    store = texts()
+    with store.adding() as put:
+        put([new(1), new(2)])
+    heard.clear()
+    assert store.delete(new(1).id)
+    assert heard == [("n1", -1)]
+    store.clear()
+    assert heard == [("n1", -1), ("n2", -1)]
+    store.close()
+    heard.clear()
+    assert texts().count() == 0
+    assert heard == []
+
+
+def test_sparse_vectors_are_found_by_inner_product_without_loss(texts):
+    store = texts()
+    random = np.random.default_rng(0)
+    rows = (random.random((3_000, 50)) < 0.1) * random.random((3_000, 50))
+    dense = np.tile(ONES, (3_000, 1))
+    items = [
+        New(
+            f"{n:032x}",
+            {"name": str(n), "category": "c"},
+            None,
+            {"dense": dense[n], "words": {int(i): float(row[i]) for i in np.flatnonzero(row)}},
+        )
+        for n, row in enumerate(rows)
+        if row.any()
+    ]
+    with store.adding() as put:
+        put(items)
+    store.settle()
+    query = rows[17]
+    scores = rows @ query
+    found = store.search("words", {int(i): float(query[i]) for i in np.flatnonzero(query)}, 50)
+    best = np.argsort(-scores)[:50]
+    assert [int(hit.id, 16) for hit in found] == best.tolist()
+    assert [hit.score for hit in found] == pytest.approx(scores[best], abs=1e-5)
+    assert store.search("words", {}, 50) == []
+    assert store.search("words", {49_999: 1.0}, 50) == []
+
+
+def test_an_old_server_is_said_to_lack_sparse_spaces_and_the_others_work(
+    milvus_server, monkeypatch, texts, caplog
+):
+    monkeypatch.setenv("MILVUS_URI", milvus_server)
+    store = texts()
+    assert store.lacks == ["words"]
+    assert "words cannot be searched" in caplog.text
+    with store.adding() as put:
+        put([new(1), new(2)])
+    assert len(store.search("dense", ONES, 10)) == 2
+    store.clear()
