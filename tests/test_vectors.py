@@ -12,7 +12,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 
-from workshop import TextEncoder, WorkshopError, datasets
+from workshop import TextEncoder, WorkshopError, datasets, introspection
 from workshop.datasets import VECTORS, docstrings
 from workshop.paths import DATA, ROOT
 
@@ -64,14 +64,9 @@ def test_a_row_is_what_the_encoder_makes_of_the_description():
     """On the versions that made it; another version may describe the same function otherwise."""
     if any(version(p) != made["version"] for p, made in TABLE["packages"].items()):
         pytest.skip("the packages installed here are not those that data/vectors was made from")
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        build = import_module("build_vectors")
-    finally:
-        sys.path.pop(0)
     names, vectors = docstrings()
     rows = range(0, len(names), len(names) // 40)
-    texts = [f"{names[row]}: {build.description(described(names[row]))}" for row in rows]
+    texts = [f"{names[row]}: {introspection.description(described(names[row]))}" for row in rows]
     again = TextEncoder().encode(texts, progress=False)
     cosine = (again * vectors[list(rows)]).sum(axis=1)
     assert cosine.min() > 0.98

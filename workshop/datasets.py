@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from workshop import introspection
 from workshop.errors import WorkshopError
 from workshop.paths import DATA
 
@@ -117,3 +119,24 @@ def docstrings() -> tuple[list[str], np.ndarray]:
     vectors = stored.astype(np.float32)
     # rounding to float16 left the lengths a little off 1
     return names, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def docstring_texts() -> dict[str, str]:
+    """The docstrings behind `docstrings()`: name to text, in the order of its names.
+
+    Each text is the docstring up to its first section, one line of at most 600 characters. The
+    first time it is read from the installed packages, which takes some seconds and shows a bar;
+    `introspection.read` says where it is kept. Another version of a package may have dropped a name:
+    then it is left out, and a warning says how many are. Raises WorkshopError when none can be read.
+    """
+    names, _ = docstrings()
+    texts = introspection.read()
+    found = {name: texts[name] for name in names if name in texts}
+    if missing := len(names) - len(found):
+        warnings.warn(
+            f"{missing:,} of {len(names):,} docstrings are not in the packages installed here, whose "
+            f"versions differ from those of data/vectors/docstrings.json. The others go on without "
+            "them. For all of them, install the course's versions with: make setup",
+            stacklevel=2,
+        )
+    return found
