@@ -17,6 +17,7 @@ from workshop.errors import WorkshopError
 from workshop.paths import DATA
 
 IMAGES = DATA / "images"
+TEXT_SEARCH = DATA / "text_search"
 VECTORS = DATA / "vectors"
 
 
@@ -140,3 +141,55 @@ def docstring_texts() -> dict[str, str]:
             stacklevel=2,
         )
     return found
+
+
+@dataclass(frozen=True)
+class JudgedQuery:
+    """One query for `docstring_texts()`, with what was found good or bad for it.
+
+    id       for example "typo-04"
+    slice    "identifier", "paraphrase", "typo", "negation", "long" or "chinese"
+    half     "tuning" or "report": choose settings by the first, tell results of the second
+    text     what somebody types
+    english  the query in English, where it is not
+    grades   name to 2 (does what is asked), 1 (helps) or 0; what no system found is not in it
+    """
+
+    id: str
+    slice: str
+    half: str
+    text: str
+    english: str
+    grades: dict[str, int]
+
+
+def judged_queries(half: str = "") -> list[JudgedQuery]:
+    """120 queries, twenty of each slice, half of them for tuning; `half="report"` for the others.
+
+    `data/README.md` has the rule by which they were judged. Raises WorkshopError when a file is
+    missing or altered, and when there is no such half.
+    """
+    mend = "Put the committed files back with: git checkout -- data/text_search"
+    try:
+        table = json.loads((TEXT_SEARCH / "text_search.json").read_text(encoding="utf-8"))
+        rows = {}
+        for name, expected in table["files"].items():
+            content = (TEXT_SEARCH / name).read_bytes()
+            if hashlib.sha256(content).hexdigest() != expected:
+                raise WorkshopError(f"{TEXT_SEARCH / name} is altered. {mend}")
+            rows[name] = list(csv.DictReader(io.StringIO(content.decode("utf-8"))))
+        grades: dict[str, dict[str, int]] = {}
+        for row in rows["judgements.csv"]:
+            grades.setdefault(row["query"], {})[row["name"]] = int(row["grade"])
+        every = [
+            JudgedQuery(
+                row["id"], row["slice"], row["half"], row["query"], row["english"], grades[row["id"]]
+            )
+            for row in rows["queries.csv"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WorkshopError(f"Cannot read {TEXT_SEARCH} ({error}). {mend}") from error
+    chosen = [query for query in every if half in ("", query.half)]
+    if not chosen:
+        raise WorkshopError(f"No query in half {half!r}. Halves: tuning, report.")
+    return chosen

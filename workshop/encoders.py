@@ -187,6 +187,13 @@ class TextEncoder:
                 bar.update(len(batch))
         return vectors
 
+    def knows(self, word: str) -> bool:
+        """Whether the model has read the word, in small letters, as one word piece of its own.
+
+        So are some 20,000 of the most frequent English words; a mistyped one is taken apart.
+        """
+        return self.tokenizer.token_to_id(word.lower()) is not None
+
     def token_vectors(self, texts: Sequence[str], progress: bool | None = None) -> list[np.ndarray]:
         """For each text one L2-normalised vector a word piece, float32 (pieces, 384), in its order.
 

@@ -77,6 +77,28 @@ def trigrams(text: str) -> list[str]:
     return [word[i : i + 3] for word in padded for i in range(len(word) - 2)]
 
 
+def name_endings(name: str) -> list[str]:
+    """Tokens by which a thing is found that is called by its name, or by the end of it.
+
+    `scipy.signal.savgol_filter` gives `=savgol_filter`, `=signal.savgol_filter`, and so on.
+    """
+    parts = name.lower().split(".")
+    return [f"={'.'.join(parts[start:])}" for start in range(len(parts) - 1, -1, -1)]
+
+
+def names_asked(text: str) -> list[str]:
+    """Tokens of `name_endings` that a query of up to five words could mean; more words mean no name.
+
+    `StandardScaler partial_fit` asks for `=standardscaler.partial_fit`, and `np.einsum` also for
+    `=einsum`, since its first part may be what somebody calls the package.
+    """
+    parts = re.split(r"[.\s()]+", text.lower().strip(".() \n\t"))
+    if not all(parts) or len(parts) > 5:
+        return []
+    asked = [f"={'.'.join(parts)}"]
+    return [*asked, f"={'.'.join(parts[1:])}"] if "." in text and len(parts) > 1 else asked
+
+
 # ------------------------------------------------------------------------------ BM25
 
 
@@ -141,6 +163,97 @@ class BM25:
 def term_id(token: str) -> int:
     """A number below 2³² for a token, the same in every process: its place in a sparse vector."""
     return zlib.crc32(token.encode("utf-8", "surrogatepass")) & 0xFFFFFFFE  # Milvus takes no 2³²−1
+
+
+# ------------------------------------------------------------------------------ spelling
+
+
+def edits(word: str, other: str) -> int:
+    """Fewest letters to insert, delete, replace, or swap with their neighbour, to make one the other.
+
+    Optimal string alignment (Damerau 1964): `imgae` and `image` are 1 apart.
+    """
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(word, start=1):
+        above, row = row, [i]
+        for j, wanted in enumerate(other, start=1):
+            best = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and word[i - 2] == wanted:
+                best = min(best, before[j - 2] + 1)
+            row.append(best)
+        before = above
+    return row[-1]
+
+
+class Spelling:
+    """Puts mistyped words right: to the nearest word of a collection, if it is near enough.
+
+    known  says of a word whether it is right though no document has it, such as
+           `TextEncoder().knows`; default: no word is
+
+    May be read from several threads, and changed by one.
+    """
+
+    CANDIDATES = 40  # words with the most trigrams in common, of which the distance is computed
+
+    def __init__(self, known: Callable[[str], bool] = lambda word: False) -> None:
+        self._known = known
+        self._documents: Counter[str] = Counter()
+        self._stems: Counter[str] = Counter()
+        self._having: dict[str, set[str]] = {}  # a trigram's words
+
+    def add(self, text: str, by: int = 1) -> None:
+        """Count the words of a document, as often as `by`; -1 when it goes."""
+        for word in _spelled(text):
+            was = self._documents[word]
+            self._documents[word] += by
+            self._stems[stem(word)] += by
+            if not was:
+                for gram in trigrams(word):
+                    self._having.setdefault(gram, set()).add(word)
+            elif not self._documents[word]:
+                del self._documents[word]
+                for gram in trigrams(word):
+                    self._having[gram].discard(word)
+
+    def correct(self, text: str) -> str:
+        """The text, each word that is neither known nor in a document replaced by the nearest one.
+
+        Nearest: fewest `edits`, at most 2, or 1 in a word of less than six letters; of several the
+        one in the most documents. Words of less than four letters stay, as does what has no near word.
+        """
+        return _PARTS.sub(lambda found: self._right(found[0]), text)
+
+    def _right(self, written: str) -> str:
+        parts = _HUMPS.split(written)
+        if self._is_word(written) or all(map(self._is_word, parts)):
+            return written
+        if nearest := self._nearest(written.lower()):
+            return nearest
+        return "".join(self._right(part) for part in parts) if len(parts) > 1 else written
+
+    def _is_word(self, written: str) -> bool:
+        word = written.lower()
+        strange = len(word) > 3 and word.isascii() and word.isalpha()
+        return not strange or self._stems[stem(word)] > 0 or self._known(word)
+
+    def _nearest(self, word: str) -> str | None:
+        shared = Counter(other for gram in trigrams(word) for other in self._having.get(gram, ()))
+        # a swap leaves a short word one trigram, which it shares with many: the frequent ones first
+        similar = sorted(shared, key=lambda other: (-shared[other], -self._documents[other], other))
+        most = 1 if len(word) < 6 else 2
+        found = []
+        for other in similar[: self.CANDIDATES]:
+            distance = edits(word, other)
+            if distance <= most:
+                found.append((distance, -self._documents[other], other))
+        return min(found)[2] if found else None
+
+
+def _spelled(text: str) -> set[str]:
+    whole = _PARTS.findall(text)
+    return {part.lower() for word in whole for part in (word, *_HUMPS.split(word))}
 
 
 # ------------------------------------------------------------------------------ several rankings
