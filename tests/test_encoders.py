@@ -157,6 +157,11 @@ def test_a_word_has_another_vector_in_another_sentence(text):
     assert np.array_equal(river, again)
 
 
+def test_the_text_encoder_knows_frequent_words_and_no_mistyped_ones(text):
+    assert all(map(text.knows, ["image", "Sound", "glue"]))
+    assert not any(map(text.knows, ["imgae", "histgram", "zzz"]))
+
+
 @pytest.mark.parametrize(("wrong", "message"), [("text", "list of"), ([""], "empty"), ([3], "int")])
 def test_token_vectors_refuse_what_encode_refuses(text, wrong, message):
     with pytest.raises(EncodingError, match=message):

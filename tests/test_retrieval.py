@@ -11,10 +11,14 @@ from sklearn.metrics import ndcg_score
 from workshop import retrieval
 from workshop.retrieval import (
     BM25,
+    Spelling,
     best_first,
+    edits,
     idf,
     maxsim,
     min_max,
+    name_endings,
+    names_asked,
     ndcg_at_k,
     paired_bootstrap,
     recall_at_k,
@@ -77,6 +81,80 @@ def test_words_without_a_stemmer_are_as_they_are_written():
 def test_trigrams_begin_and_end_with_the_word():
     assert trigrams("Sum to_x") == [" su", "sum", "um ", " to", "to ", " x "]
     assert trigrams("") == []
+
+
+def test_a_thing_is_found_by_the_end_of_its_name():
+    endings = name_endings("scipy.signal.savgol_filter")
+    assert endings == ["=savgol_filter", "=signal.savgol_filter", "=scipy.signal.savgol_filter"]
+    for asked in ("savgol_filter", "signal.savgol_filter()", "sp.savgol_filter", "Savgol_Filter"):
+        assert set(names_asked(asked)) & set(endings), asked
+    for other in ("savgol", "filter", "signal.filter", "a savgol_filter", "", " . "):
+        assert not set(names_asked(other)) & set(endings), other
+
+
+def test_a_name_may_have_spaces_for_dots_and_a_long_question_is_none():
+    assert names_asked("StandardScaler partial_fit") == ["=standardscaler.partial_fit"]
+    assert names_asked("one two three four five six") == []
+
+
+# ------------------------------------------------------------------------------ spelling
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        ("image", "image", 0),
+        ("imgae", "image", 1),
+        ("colorbr", "colorbar", 1),
+        ("abc", "", 3),
+        ("ca", "abc", 3),
+        ("kitten", "sitting", 3),
+    ],
+)
+def test_edits_are_counted(one, other, apart):
+    assert edits(one, other) == edits(other, one) == apart
+
+
+@pytest.fixture
+def spelling():
+    checker = Spelling(known={"table"}.__contains__)
+    for text in ("PIL.Image: rotate an image", "DataFrame.to_parquet", "imager", "histograms"):
+        checker.add(text)
+    checker.add("image")
+    return checker
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("rotate imgae", "rotate image"),
+        ("DataFarme.to_parqet", "dataframe.to_parquet"),
+        ("to_parqet(DataFrame)", "to_parquet(DataFrame)"),
+        ("histogram", "histogram"),  # a form of a word that is there
+        ("table", "table"),  # known, though no document has it
+        ("tabel", "tabel"),  # what is only known is nothing to correct to
+        ("ot", "ot"),
+        ("讀取圖片 2 xyzzyx", "讀取圖片 2 xyzzyx"),
+        ("", ""),
+    ],
+)
+def test_a_mistyped_word_becomes_the_nearest_one_of_the_documents(spelling, typed, meant):
+    assert spelling.correct(typed) == meant
+
+
+def test_of_words_as_near_the_one_in_more_documents_is_meant(spelling):
+    assert spelling.correct("imagex") == "image"
+    for _ in range(3):
+        spelling.add("imager")
+    assert spelling.correct("imagex") == "imager"
+
+
+def test_a_word_goes_with_its_last_document(spelling):
+    spelling.add("imager")
+    spelling.add("imager", by=-1)
+    assert spelling.correct("imagrr") == "imager"
+    spelling.add("imager", by=-1)
+    assert spelling.correct("imagrr") == "image"
 
 
 # ------------------------------------------------------------------------------ BM25

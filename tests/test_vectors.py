@@ -123,3 +123,38 @@ def test_the_script_agrees_that_the_committed_files_are_right():
     script = ROOT / "tools" / "build_vectors.py"
     done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# ------------------------------------------------------------------------------ the texts behind them
+
+
+def test_texts_are_read_from_the_packages_once_and_kept(home):
+    texts = datasets.docstring_texts()
+    names, _ = docstrings()
+    assert list(texts) == [name for name in names if name in texts]
+    assert all(20 <= len(text) <= 600 and "\n" not in text for text in texts.values())
+    assert texts["numpy.median"].startswith("Compute the median")
+    (kept,) = home.glob("docstrings-*.json")
+    content = kept.read_bytes()
+    kept.write_bytes(content.replace(b"Compute the median", b"Compute the Median"))
+    assert datasets.docstring_texts()["numpy.median"].startswith("Compute the Median")
+    kept.write_bytes(content[:-1])  # as a process that was stopped might leave it
+    assert datasets.docstring_texts() == texts
+    assert [path.name for path in home.iterdir()] == [kept.name]
+
+
+def test_names_that_the_packages_do_not_have_are_left_out_and_counted(copy):
+    names = (copy / "docstrings.txt").read_bytes() + b"zebra.stripes\n"
+    (copy / "docstrings.txt").write_bytes(names)
+    table = {**TABLE, "files": {**TABLE["files"]}}
+    table["files"]["docstrings.txt"] = hashlib.sha256(names).hexdigest()
+    (copy / "docstrings.json").write_text(json.dumps(table))
+    with pytest.warns(UserWarning, match=r"^[\d,]+ of 11,920 docstrings are not in the packages"):
+        texts = datasets.docstring_texts()
+    assert "zebra.stripes" not in texts and len(texts) > 10_000
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(introspection.PACKAGES, "zebra", "zebra-stripes")
+    with pytest.raises(WorkshopError, match=r"zebra-stripes is not installed.*make setup"):
+        datasets.docstring_texts()

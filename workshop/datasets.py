@@ -183,7 +183,12 @@ def judged_queries(half: str = "") -> list[JudgedQuery]:
             grades.setdefault(row["query"], {})[row["name"]] = int(row["grade"])
         every = [
             JudgedQuery(
-                row["id"], row["slice"], row["half"], row["query"], row["english"], grades[row["id"]]
+                row["id"],
+                row["slice"],
+                row["half"],
+                row["query"],
+                row["english"],
+                grades[row["id"]],
             )
             for row in rows["queries.csv"]
         ]
