@@ -7,7 +7,6 @@ some: `python tools/bench.py encoders service`.
 
 import argparse
 import asyncio
-import io
 import json
 import os
 import platform
@@ -24,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import workshop  # isort: skip  # noqa: F401  (first: it sets what pymilvus reads when it is imported)
 
@@ -113,37 +113,153 @@ def encoders() -> Iterator[Row]:
     yield ratio("image encoding", slow, fast, beside, 2)
 
 
-def service() -> Iterator[Row]:
-    """A search by an uploaded picture over HTTP, against the same work done in process."""
+def _services() -> list[Any]:
+    """Every search service of the course, as its tests know it."""
+    sys.path.insert(0, str(ROOT / "tests" / "service"))
+    from services import SERVICES
+
+    return SERVICES
+
+
+@contextmanager
+def _served(case: Any) -> Iterator[tuple[Any, Any]]:
+    """The service with its samples: a client, and what the service holds."""
     import httpx
 
-    from app_snippets.reverse_image_search import PhotoEncoder, Settings, create_app
     from workshop import launch
 
-    content = datasets.photos()[0].path.read_bytes()
     with tempfile.TemporaryDirectory() as home:
         os.environ["WORKSHOP_HOME"] = home
-        settings = Settings()
-        app = create_app(settings)
-        with launch(app, timeout=60) as running, httpx.Client(base_url=running.url) as http:
-            job = http.post("/samples").raise_for_status().json()["job_id"]
-            while http.get(f"/jobs/{job}").json()["state"] in ("queued", "running"):
+        app = case.create_app()
+        with launch(app, timeout=300) as it, httpx.Client(base_url=it.url, timeout=300) as http:
+            job = http.post("/samples").raise_for_status().headers["location"]
+            while not http.get(job).json()["finished_at"]:
                 time.sleep(0.5)
-            encoder, store = PhotoEncoder(settings), app.state.service.store
+            yield http, app.state.service
 
-            def in_process() -> object:
-                vector = encoder.encode([encoder.read(content, "query")])["photos"][0]
-                return store.search("photos", vector, 10, None, None)
 
-            def over_http() -> object:
-                files = {"file": ("query.webp", io.BytesIO(content), "image/webp")}
-                return http.post("/search/file", files=files).raise_for_status()
+def service() -> Iterator[Row]:
+    """A search over HTTP, against the same encoding, Milvus searches and ranking in process."""
+    for case in _services():
+        yield from _service(case)
 
-            http_time, direct = alternate(over_http, in_process, repeats=60)
-    value = http_time / direct
-    beside = "the same encoding and Milvus search in process"
-    met = value <= 1.3
-    yield Row("POST /search/file, p50", value, "× the time", beside, "at most 1.3×", met)
+
+def _service(case: Any) -> Iterator[Row]:
+    from app_snippets.service import Asked
+
+    name, content = case.files[0]
+    with _served(case) as (http, held):
+        encoder, store = held.encoder, held.store
+        mode = next(iter(encoder.modes)) if encoder.modes else None
+
+        def in_process(asked: Asked) -> object:
+            queries = encoder.query(asked)
+            wanted = max(asked.limit, encoder.depth)
+            found = {space: store.search(space, one, wanted) for space, one in queries.items()}
+            return encoder.rank(asked, found)
+
+        def read() -> object:
+            return in_process(Asked(item=encoder.read(content, name, lambda: False), mode=mode))
+
+        both = {
+            "/search": (
+                lambda: http.post("/search", json={"text": case.text}).raise_for_status(),
+                lambda: in_process(Asked(text=case.text, mode=mode)),
+            ),
+            "/search/file": (
+                lambda: http.post(
+                    "/search/file", files={"file": (name, content)}
+                ).raise_for_status(),
+                read,
+            ),
+        }
+        for call, (over_http, direct) in both.items():
+            slow, fast = alternate(over_http, direct, repeats=60)
+            beside = f"{fast * 1000:.0f} ms in process, over {store.count():,} items"
+            value = slow / fast
+            yield Row(
+                f"{case.name} {call}", value, "× the time", beside, "at most 1.3×", value <= 1.3
+            )
+
+
+MANY = 100_000  # items
+ENCODED = 500  # of them; the others are these again, with a little noise
+
+
+def scale() -> Iterator[Row]:
+    """Each service's spaces with 100,000 items: how long a load takes, and a search.
+
+    Set MILVUS_URI for a server as well. The items are samples of the service, many times over with a
+    little noise: what is measured is Milvus, and not the encoder.
+    """
+    server = os.environ.pop("MILVUS_URI", "")
+    for case in _services():
+        os.environ["MILVUS_URI"] = ""
+        yield from _scale(case, server)
+
+
+def _scale(case: Any, server: str) -> Iterator[Row]:
+    from app_snippets.service import Asked
+    from app_snippets.service.store import New, Store
+
+    random = np.random.default_rng(0)
+    with _served(case) as (_, held):
+        encoder = held.encoder
+        entries = list(_entries(encoder))
+        vectors = encoder.encode([entry.item for entry in entries])
+        mode = next(iter(encoder.modes)) if encoder.modes else None
+        query = encoder.query(Asked(text=case.text, mode=mode))
+        few = _search_time(held.store, query, encoder.depth)
+
+    def item(number: int) -> New:
+        entry = entries[number % len(entries)]
+        payload = {"name": entry.name, "category": entry.category, **entry.about}
+        mine = {space: rows[number % len(entries)] for space, rows in vectors.items()}
+        for space, one in mine.items():
+            if isinstance(one, np.ndarray):
+                noisy = one + 0.3 / len(one) ** 0.5 * random.standard_normal(len(one))
+                mine[space] = (noisy / np.linalg.norm(noisy)).astype(np.float32)
+        return New(f"{number:032x}", payload, None, mine)
+
+    for place, uri in {"Milvus Lite": "", "Milvus server": server}.items():
+        if place == "Milvus server" and not uri:
+            continue
+        with tempfile.TemporaryDirectory() as home:
+            os.environ.update(WORKSHOP_HOME=home, MILVUS_URI=uri)
+            store = Store("scale", Path(home) / "scale", encoder.spaces, None, 300)
+            start = time.perf_counter()
+            for first in range(0, MANY, ENCODED):
+                with store.adding() as put:
+                    put([item(number) for number in range(first, first + ENCODED)])
+            store.settle()
+            load = time.perf_counter() - start
+            here = {space: one for space, one in query.items() if space not in store.lacks}
+            seconds = _search_time(store, here, encoder.depth)
+            store.clear()
+            store.close()
+        beside = (
+            f"its samples; {seconds * 1000:.0f} ms a search of {len(here)} spaces, "
+            f"loaded in {load:.0f} s"
+        )
+        if place == "Milvus Lite" and seconds > SERVER_FROM:
+            beside += f"; from about {MANY * SERVER_FROM / seconds:,.0f} items on take a server"
+        yield Row(f"{case.name}, {place}, {MANY:,}", seconds / few, "× the time", beside, "-", True)
+
+
+def _entries(encoder: Any) -> Iterator[Any]:
+    from itertools import chain, islice
+
+    each = (encoder.entries(source, lambda: False) for source in encoder.samples())
+    return islice(chain.from_iterable(each), ENCODED)
+
+
+def _search_time(store: Any, query: dict[str, Any], depth: int) -> float:
+    """Median seconds of a search of these spaces."""
+
+    def search() -> object:
+        return [store.search(space, one, max(depth, 10)) for space, one in query.items()]
+
+    return alternate(search, repeats=20)[0]
 
 
 def search() -> Iterator[Row]:
@@ -389,6 +505,7 @@ PARTS = {
     "service": service,
     "search": search,
     "exact": exact,
+    "scale": scale,
     "watchers": watchers,
     "chapters": chapters,
     "setup": setup,
