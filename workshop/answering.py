@@ -159,8 +159,12 @@ class Answer:
 
 
 def best_sentence(encoder: TextEncoder, question: str, passage: Passage) -> Sentence:
-    """The sentence of a passage that answers best, by the same score as the passage's."""
-    choices = sentences(passage)
+    """The sentence of a passage that answers best, by the same score as the passage's.
+
+    A sentence that asks is like the question, and answers nothing: it is taken only if there is no other.
+    """
+    every = sentences(passage)
+    choices = [one for one in every if not one.text.endswith("?")] or every
     [asked] = encoder.token_vectors([question])
     [vector] = encoder.encode([question])
     texts = [choice.text for choice in choices]
