@@ -562,17 +562,20 @@ schema = client.create_schema()
 schema.add_field("id", DataType.INT64, is_primary=True)
 schema.add_field("section", DataType.VARCHAR, max_length=500)
 schema.add_field("vector", DataType.FLOAT_VECTOR, dim=384)
-index = client.prepare_index_params()
+print(len(schema.fields), "fields")
 
 # %%
+index = client.prepare_index_params()
 index.add_index("vector", index_type="FLAT", metric_type="COSINE")
 client.drop_collection("passages")
 client.create_collection("passages", schema=schema, index_params=index)
+
+# %%
 sections = [f"{one.document}, {one.heading}"[:120] for one in known]
 entries = [
     {"id": n, "section": sections[n], "vector": bot.vectors[n].tolist()} for n in range(len(known))
 ]
-client.insert("passages", entries)
+client.upsert("passages", entries)
 wait_for_index(client, "passages")
 
 # %%
