@@ -21,6 +21,7 @@ import pytest
 from fastapi import BackgroundTasks, FastAPI, Request, WebSocket
 from jupyter_client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
+from jupyter_host import TOKEN, jupyter_server
 from websockets.sync.client import connect as websocket
 
 from workshop import serve
@@ -929,37 +930,16 @@ def test_kernel_loop_serves_async_clients_in_the_main_thread(applied, tmp_path):
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory):
     """A Jupyter server under a base URL of its own, and a kernel that it has started."""
-    pytest.importorskip("jupyter_server_proxy", reason="install requirements.txt")
     folder = tmp_path_factory.mktemp("jupyter")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
-    options = [
-        f"--ServerApp.port={port}",
-        "--ServerApp.base_url=/lab-7/",
-        f"--notebook-dir={folder}",
-        "--LanguageServerManager.autodetect=False",  # it would ask npm, which writes a log at home
-    ]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", *options],
-        env={**env, "JUPYTER_TOKEN": "secret"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    http = httpx.Client(
-        base_url=f"http://127.0.0.1:{port}",
-        headers={"Authorization": "token secret"},
-        timeout=30,
-        follow_redirects=True,
-    )
-    try:
-
-        def answers():
-            with contextlib.suppress(httpx.TransportError):
-                return http.get("/lab-7/api/status").status_code == 200
-
-        assert wait_until(answers, 30)
+    with (
+        jupyter_server(folder, "/lab-7/") as address,
+        httpx.Client(
+            base_url=address,
+            headers={"Authorization": f"token {TOKEN}"},
+            timeout=30,
+            follow_redirects=True,
+        ) as http,
+    ):
         session = http.post(
             "/lab-7/api/sessions",
             json={
@@ -978,9 +958,6 @@ def jupyter(tmp_path_factory):
         yield http, client
         client.stop_channels()
         http.delete(f"/lab-7/api/sessions/{session['id']}")
-    finally:
-        server.terminate()
-        server.wait(10)
 
 
 def test_the_page_in_the_cell_works_through_jupyters_proxy(jupyter):
@@ -1009,7 +986,7 @@ def test_the_page_in_the_cell_works_through_jupyters_proxy(jupyter):
     assert http.get(openapi).json()["servers"] == [{"url": page.rstrip("/")}]
     with websocket(
         f"ws://127.0.0.1:{http.base_url.port}{page}echo",
-        additional_headers={"Authorization": "token secret"},
+        additional_headers={"Authorization": f"token {TOKEN}"},
     ) as ws:
         ws.send("hello")
         assert ws.recv() == "hello"

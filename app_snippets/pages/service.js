@@ -25,6 +25,7 @@
 
 const PAGE_SIZE = 60;
 const POLL_MS = 500;
+const LOOKING = "Looking …";
 const SNIPPET = 320; // characters of a text that a card shows at first
 
 export const $ = (id) => document.getElementById(id);
@@ -91,7 +92,7 @@ export function attempts(busy) {
     const request = ++newest;
     const current = () => request === newest;
     busy.setAttribute("aria-busy", "true");
-    tell("Looking …");
+    tell(LOOKING);
     $("error").hidden = true;
     try {
       await work(current);
@@ -101,7 +102,10 @@ export function attempts(busy) {
       failed();
       fail(error, () => attempt(work, { failed }));
     } finally {
-      if (current()) busy.removeAttribute("aria-busy");
+      if (current()) {
+        busy.removeAttribute("aria-busy");
+        if ($("told").textContent === LOOKING) tell("");
+      }
     }
   };
 }
@@ -128,10 +132,11 @@ export function litText(text, spans = []) {
   let at = 0;
   for (const [start, end] of [...spans].sort(([a], [b]) => a - b)) {
     const from = Math.max(at, start);
-    if (end <= from) continue;
+    const to = Math.min(end, letters.length);
+    if (to <= from) continue;
     if (from > at) nodes.append(letters.slice(at, from).join(""));
-    nodes.append(el("mark", {}, letters.slice(from, end).join("")));
-    at = Math.min(end, letters.length);
+    nodes.append(el("mark", {}, letters.slice(from, to).join("")));
+    at = to;
   }
   nodes.append(letters.slice(at).join(""));
   return nodes;
@@ -173,8 +178,8 @@ export function pictureCard(node, { id, payload }) {
  *  about  a list of texts, instead of the category
  *  spans  [[start, end], …] in payload.text
  *  why    [[label, value], …]: a value is a text, a node, or a number from 0 to 1, which gets a bar */
-export function textCard(node, { payload }, { text = payload.text, about, spans = [], why = [] } = {}) {
-  const known = about ?? [payload.category];
+export function textCard(node, { score, payload }, { text = payload.text, about, spans = [], why = [] } = {}) {
+  const known = [...(about ?? [payload.category]), score !== undefined && `score ${score.toFixed(2)}`];
   node.querySelector(".about").textContent = known.filter(Boolean).join(" · ");
   const shown = node.querySelector(".snippet");
   const whole = node.querySelector(".whole");
@@ -250,8 +255,8 @@ async function erase(node, id, payload) {
     const next = node.nextElementSibling ?? node.previousElementSibling;
     node.remove();
     (next?.querySelector(".find") ?? $("results")).focus();
+    await count(); // it may show another list, of which it tells
     tell(`${payload.name} is deleted.`);
-    await count();
   } catch (error) {
     node.classList.remove("going");
     fail(error);
