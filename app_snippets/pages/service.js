@@ -10,13 +10,18 @@
 //     card(node, hit, query)  fills a clone of #card; `hit` is {id, payload}, of a search also score and more.
 //                             .name, .score, .find ("like this") and .delete are seen to already.
 //                             textCard and pictureCard are ready-made
-//     about(payload)          what is said of an item one searches by: a list of texts; empty ones are left out
+//     about(payload)          what is said of an item one searches by: a list of texts; empty ones are left out,
+//                             long ones are cut
 //     submit(text)            what asking does, if it is no search for the text: a promise. In a conversation:
 //                             (text) => attempt(async (current) => { const answer = await postJson("ask", …);
 //                             if (current()) … })
 //     search(query, about)    how hits come: a promise of {hits, took_ms}; about = {limit, category, mode}
 //     heading(query)          over the list, and told(answer, query) below it: a text, or undefined for the usual
 //     hits                    how many a search asks for (24)
+//
+// A conversation has a place for its turns in the block sections:
+//   <div role="log" aria-label="Questions and answers"><ol id="thread" class="thread"></ol></div>
+// and `turn(question)` gives the element that the answer goes into; `source({…})` shows what an answer stands on.
 //
 // `ask(query)` shows something else: {} all items, or a search by {text}, by {item: {id, payload}}, by {file}, by
 // {items: […], unlike: […]}. `show()` asks again. Everything is done through the service's own API, at relative
@@ -199,6 +204,22 @@ export function textCard(node, { score, payload }, { text = payload.text, about,
   ]));
 }
 
+/** One more question at the end of #thread; gives the element for its answer, which should be filled in one go. */
+export function turn(question) {
+  const answer = el("div", { class: "answer" });
+  $("thread").append(el("li", { class: "turn" }, el("p", { class: "question" }, question), answer));
+  return answer;
+}
+
+/** A source: its name, a link to it if there is one, and the text around what is lit. */
+export function source({ name, text, spans = [], href, about = "" }) {
+  const part = snippet(text, spans);
+  const title = href ? el("a", { href, target: "_blank", rel: "noopener" }, name) : name;
+  return el("figure", { class: "source" },
+    el("figcaption", {}, title, ...(about ? [el("span", { class: "quiet" }, about)] : [])),
+    el("blockquote", {}, litText(part.text, part.spans)));
+}
+
 /** A bar that is full at 1. */
 export function bar(value) {
   const full = el("span");
@@ -333,9 +354,9 @@ function showQuery() {
     picture.alt = `The ${one} that you search by`;
   }
   $("asked-name").textContent = item ? item.payload.name : file ? file.name : "";
-  const about = page.about ?? (({ category }) => [category]);
+  const about = page.about ?? (({ category, text }) => [category, text]);
   $("asked-about").textContent = item
-    ? about(item.payload).filter(Boolean).join(" · ") : `Your ${one}. It is looked at and not kept.`;
+    ? about(item.payload).filter(Boolean).map((text) => snippet(text).text).join(" · ") : `Your ${one}. It is looked at and not kept.`;
   if (!text) $("text").value = "";
 }
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import screenshot
+from browser import ARTIFACTS, screenshot
 from jupyter_host import TOKEN, jupyter_server
 from playwright.sync_api import FrameLocator, Page, expect
 from services import Running
@@ -316,3 +316,25 @@ def test_a_card_begins_where_the_first_lit_word_is(module):
     assert len(part["text"]) <= 104
     short = module("m.snippet('an owl', [[3, 6]], 100)")
     assert short == {"text": "an owl", "spans": [[3, 6]], "cut": False}
+
+
+def test_a_conversation_can_be_heard_and_its_sources_are_lit(module, page):
+    page.locator("main").evaluate(
+        """main => main.insertAdjacentHTML('afterbegin',
+            '<div role="log" aria-label="Questions and answers"><ol id="thread" class="thread"></ol></div>')"""
+    )
+    for question in ("What flies at night?", "<b>Why?</b>"):
+        module(
+            f"""m.turn({question!r}).append(m.el('p', {{}}, 'An owl.'), m.source({{
+                name: 'Chapter 11', href: 'docs', about: 'birds', text: 'An owl flies at night.', spans: [[3, 6]]
+            }}))"""
+        )
+    turns = page.get_by_role("log").get_by_role("listitem")
+    expect(turns).to_have_text([re.compile("^What flies"), re.compile("^<b>Why")])
+    expect(turns.first.locator("mark")).to_have_text("owl")
+    expect(turns.first.get_by_role("link", name="Chapter 11")).to_have_attribute("href", "docs")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate(CONTRAST) == []
+        no_finding(page, scheme)
+    page.locator("#thread").screenshot(path=ARTIFACTS / "thread.png")
