@@ -56,11 +56,13 @@ export async function call(path, options = {}) {
   throw new Error(problem.detail ?? `The service answered ${response.status}.`);
 }
 
-export const postJson = (path, body) => call(path, {
+const inJson = (body) => ({
   method: "POST",
   headers: { "Content-Type": "application/json" },
   body: JSON.stringify(body),
 });
+
+export const postJson = (path, body) => call(path, inJson(body));
 
 /** [[name, value], …] as the body of a form; a value may be a file. */
 export function formData(entries) {
@@ -435,7 +437,7 @@ function remembered(use) {
   }
 }
 
-/** Starts a load by a call that answers 202, and follows it. */
+/** Starts a load by a call that answers 202, and follows it. Gives whether it was taken. */
 export async function load(path, options) {
   $("error").hidden = true;
   try {
@@ -443,8 +445,10 @@ export async function load(path, options) {
     remembered((storage) => storage.setItem(JOB, id));
     progress({ id, state: "queued", done: 0, items: 0, total: accepted, failed: [] });
     follow(id);
+    return true;
   } catch (error) {
     fail(error, () => load(path, options));
+    return false;
   }
 }
 
@@ -554,12 +558,8 @@ async function addWritten() {
     ...($("write-category").value.trim() && { category: $("write-category").value.trim() }),
   };
   $("write").close();
-  for (const id of ["write-text", "write-name"]) $(id).value = "";
-  await load("items", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ items: [item] }),
-  });
+  const taken = await load("items", inJson({ items: [item] }));
+  if (taken) for (const id of ["write-text", "write-name"]) $(id).value = ""; // what was written is not lost
 }
 
 const chosenFile = (input, use) => input.addEventListener("change", () => {

@@ -338,3 +338,74 @@ def test_a_conversation_can_be_heard_and_its_sources_are_lit(module, page):
         assert page.evaluate(CONTRAST) == []
         no_finding(page, scheme)
     page.locator("#thread").screenshot(path=ARTIFACTS / "thread.png")
+
+
+# -------------------------------------------------------------------------------------- texts
+
+
+@pytest.mark.texts
+def test_a_text_is_added_by_typing_or_pasting_it(loaded, page):
+    listed(loaded, page)
+    words = "Sixteen penguins knit a scarf"
+    page.locator("body").evaluate(
+        """(body, words) => {
+            const clipboardData = new DataTransfer();
+            clipboardData.setData('text/plain', words);
+            body.dispatchEvent(new ClipboardEvent('paste', {bubbles: true, cancelable: true, clipboardData}));
+        }""",
+        words,
+    )
+    box = page.get_by_role("dialog").get_by_role("textbox").first
+    expect(box).to_have_value(words)
+    expect(box).to_be_focused()
+    page.keyboard.press("End")
+    page.keyboard.type(" for a whale.")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Wool")
+    page.keyboard.press("Tab")
+    page.keyboard.type("penguins")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.locator("#job-text")).to_have_text(re.compile("^1 .* loaded$"))
+    (item,) = loaded.client.get("items", params={"category": "penguins"}).json()["items"]
+    assert item["payload"]["name"] == "Wool"
+    assert item["payload"]["text"] == f"{words} for a whale."
+    expect(page.locator("#category option", has_text="penguins")).to_have_count(1)
+    loaded.client.delete(f"items/{item['id']}")
+
+
+@pytest.mark.texts
+def test_a_dropped_file_of_many_is_added_and_its_bad_row_is_told_by_its_number(loaded, page):
+    rows = "text,category\nA whale sings.,whales\n,whales\nA whale sleeps.,whales\n"
+    listed(loaded, page)
+    page.locator("body").evaluate(
+        """(body, rows) => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([rows], 'names.csv'));
+            body.dispatchEvent(new DragEvent('drop', {bubbles: true, cancelable: true, dataTransfer}));
+        }""",
+        rows,
+    )
+    expect(page.locator("#job-text")).to_have_text(re.compile("^2 .* loaded$"))
+    page.get_by_text("1 row could not be loaded").click()
+    expect(page.locator("#job-failed li")).to_have_text(re.compile("^names.csv, row 3: "))
+    for item in loaded.client.get("items", params={"category": "whales"}).json()["items"]:
+        loaded.client.delete(f"items/{item['id']}")
+
+
+@pytest.mark.texts
+def test_a_text_that_fails_to_go_in_is_not_lost(loaded, page):
+    listed(loaded, page)
+    page.locator("#add").click()
+    page.get_by_role("dialog").get_by_role("textbox").first.fill("?!")
+    page.get_by_role("dialog").get_by_role("button", name="Add", exact=True).click()
+    page.locator("#job-failed summary").click()
+    expect(page.locator("#job-failed li")).to_contain_text("no word in it")
+    page.route("**/items", lambda route: route.abort())
+    page.locator("#add").click()
+    box = page.get_by_role("dialog").get_by_role("textbox").first
+    box.fill("A whale writes a long letter.")
+    page.get_by_role("dialog").get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("does not answer")
+    page.locator("#add").click()
+    expect(box).to_have_value("A whale writes a long letter.")
