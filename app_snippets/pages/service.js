@@ -184,7 +184,8 @@ export function pictureCard(node, { id, payload }) {
 /** For start({card}): a title, what is known of the text, the text with `spans` lit, and beside it why it was found.
  *  about  a list of texts, instead of the category
  *  spans  [[start, end], …] in payload.text
- *  why    [[label, value], …]: a value is a text, a node, or a number from 0 to 1, which gets a bar */
+ *  why    [[label, value], …]: a value is a text, a node, or a number from 0 to 1, which gets a bar; one that is
+ *         undefined is left out */
 export function textCard(node, { score, payload }, { text = payload.text, about, spans = [], why = [] } = {}) {
   const known = [...(about ?? [payload.category]), score !== undefined && `score ${score.toFixed(2)}`];
   node.querySelector(".about").textContent = known.filter(Boolean).join(" · ");
@@ -200,8 +201,9 @@ export function textCard(node, { score, payload }, { text = payload.text, about,
   whole.hidden = !part.cut;
   whole.addEventListener("click", () => draw(whole.getAttribute("aria-expanded") !== "true"));
   const reasons = node.querySelector(".why");
-  reasons.hidden = !why.length;
-  reasons.replaceChildren(...why.flatMap(([label, value]) => [
+  const said = why.filter(([, value]) => value !== undefined && value !== null);
+  reasons.hidden = !said.length;
+  reasons.replaceChildren(...said.flatMap(([label, value]) => [
     el("dt", {}, label), el("dd", {}, ...(typeof value === "number" ? [bar(value), value.toFixed(2)] : [value])),
   ]));
 }

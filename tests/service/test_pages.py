@@ -318,6 +318,32 @@ def test_a_card_begins_where_the_first_lit_word_is(module):
     assert short == {"text": "an owl", "spans": [[3, 6]], "cut": False}
 
 
+@pytest.mark.texts
+def test_a_text_says_why_it_was_found_and_opens_to_its_end(module, page):
+    module(
+        """(() => {
+            const node = document.getElementById('card').content.cloneNode(true).firstElementChild;
+            const payload = {category: 'birds', text: 'An owl. ' + 'And so on. '.repeat(90) + 'The end.'};
+            const why = [['meaning', .5], ['words', m.el('b', {}, 'owl')], ['more', undefined]];
+            node.querySelector('.delete').remove();
+            m.textCard(node, {score: .7, payload}, {spans: [[3, 6]], why});
+            document.getElementById('items').replaceChildren(node);
+        })()"""
+    )
+    card = page.locator(".card.text")
+    expect(card.locator(".about")).to_have_text("birds · score 0.70")
+    expect(card.locator(".why dt")).to_have_text(["meaning", "words"])
+    expect(card.locator(".why dd")).to_have_text(["0.50", "owl"])
+    expect(card.locator(".snippet mark")).to_have_text("owl")
+    expect(card.locator(".snippet")).not_to_contain_text("The end.")
+    card.get_by_role("button", name="Show all of it").click()
+    expect(card.locator(".snippet")).to_contain_text("The end.")
+    expect(card.get_by_role("button", name="Show less")).to_have_attribute("aria-expanded", "true")
+    screenshot(page, "card")
+    assert page.evaluate(CONTRAST) == []
+    no_finding(page, "a card")
+
+
 def test_a_conversation_can_be_heard_and_its_sources_are_lit(module, page):
     page.locator("main").evaluate(
         """main => main.insertAdjacentHTML('afterbegin',
