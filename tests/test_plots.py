@@ -575,3 +575,36 @@ def test_scores_by_kind_say_how_many_reach_the_threshold():
     png(figure)
     assert "ordinary: 2 of 3 questions; off topic: 0 of 1 question" in figure.alt
     assert [len(points.get_offsets()) for points in figure.axes[0].collections] == [3, 1]
+
+
+# ---------------------------------------------------------------------------------- chapter 12
+
+
+def test_visits_have_a_row_a_user_and_say_who_came_after_the_line():
+    user = np.array([5, 5, 9, 2])
+    figure = plots.visits(user, np.array([3e8, 4e8, 9e8, 6e8]), moment=5e8)
+    png(figure)
+    before, after, _line = figure.axes[0].lines
+    assert before.get_ydata().tolist() == [0, 0]
+    assert after.get_ydata().tolist() == [2, 1]
+    assert "3 users" in figure.alt and "2 came after it" in figure.alt
+    assert len(plots.visits(user, np.array([3e8, 4e8, 9e8, 6e8])).axes[0].lines) == 2
+
+
+def test_a_long_tail_is_sorted_and_says_the_share_of_its_head():
+    figure = plots.long_tail(np.array([0, 7, 1, 2]))
+    png(figure)
+    assert "4 films" in figure.alt and "from 7 down to 0" in figure.alt
+    assert "have 100% of all likes" in figure.alt
+    with pytest.raises(WorkshopError, match="at least one like"):
+        plots.long_tail(np.zeros(3, int))
+
+
+def test_reasons_are_stacked_and_what_is_below_zero_goes_left():
+    figure = plots.reasons(["A", LONG], ["x", "y", "z"], np.array([[1, 2, 3], [1, -2, 4.0]]))
+    png(figure)
+    bars = [[(b.get_x(), b.get_width()) for b in group] for group in figure.axes[0].containers]
+    assert bars == [[(0, 1), (0, 1)], [(1, 2), (0, -2)], [(3, 3), (1, 4)]]
+    assert "A (6.00, most of it from z)" in figure.alt
+    with pytest.raises(WorkshopError, match=r"expected \(1, 2\)"):
+        plots.reasons(["A"], ["x", "y"], np.zeros((2, 1)))

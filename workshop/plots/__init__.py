@@ -46,6 +46,7 @@ from workshop.plots.embeddings import (
 from workshop.plots.films import film_cuts
 from workshop.plots.indexes import hnsw_layers, islands, ivf_cells, recall_and_speed
 from workshop.plots.loops import who_has_the_thread
+from workshop.plots.recommendations import long_tail, reasons, visits
 from workshop.plots.twins import lines_of_code, speeds, work_per_request
 from workshop.plots.waiting import (
     answers_by_way,
@@ -79,12 +80,14 @@ __all__ = [
     "letter_answers",
     "life_of_a_row",
     "lines_of_code",
+    "long_tail",
     "photo_hits",
     "photo_lines",
     "photo_map",
     "picture_as_numbers",
     "precision_by_category",
     "quotation",
+    "reasons",
     "recall_and_speed",
     "scatter_2d",
     "scores_by_kind",
@@ -96,6 +99,7 @@ __all__ = [
     "style",
     "time_and_bytes",
     "tokens_and_speed",
+    "visits",
     "who_has_the_thread",
     "work_per_request",
 ]
