@@ -40,6 +40,7 @@ from workshop.errors import WorkshopError
 from workshop.milvus import lite_place
 
 BATCH = 1_000
+LOOSE = 2_000  # rows that Milvus Lite may search one by one until it is told to index them
 MAX_HITS = 16_384  # of one search; Milvus gives no more
 EXACTLY = {"metric_type": "COSINE", "params": {"nprobe": 1}}
 SPARSE = 0  # instead of a dimension: a space of sparse vectors
@@ -114,6 +115,7 @@ class Store:
         self._suffix, self._timeout, self._changed = suffix, timeout, changed
         self._newest = 0  # nanoseconds: when the newest item came in
         self._going_in: int | None = None  # from this time on rows belong to no item yet
+        self._loose = 0  # rows that came in since Milvus was last told to index them
         self._lock = threading.Lock()
         self._own = next(iter(spaces))
         self._milvus = Connection(name)
@@ -123,6 +125,7 @@ class Store:
                 self._media = folder / f"media{place}"
                 self._media.mkdir(parents=True, exist_ok=True)
                 owner = _identity(folder / "owner")
+                self._is_lite = lite_place(client) is not None
                 self.lacks = [] if _knows_sparse(client) else [s for s in spaces if not spaces[s]]
                 if self.lacks:
                     log.warning(
@@ -372,6 +375,9 @@ class Store:
                     self._delete_rows(again)
                 self._going_in = start
                 self._insert(items, created)
+            self._loose += len(items)
+            if self._loose > LOOSE and self._is_lite:
+                self._index()
 
         try:
             yield put
@@ -471,6 +477,10 @@ class Store:
         """Finish what could not be finished before, and make searches fast over what was added."""
         with self._lock:
             self._finish_removals()
+        self._index()
+
+    def _index(self) -> None:
+        self._loose = 0
         with self._milvus.writing() as client:
             for collection in self._collections.values():
                 wait_for_index(client, collection)
