@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from app_snippets.service.jobs import Source
+from app_snippets.service.jobs import Source, check_id
 from app_snippets.service.settings import ServiceSettings
 from app_snippets.service.store import Found, Sparse
 from workshop.errors import WorkshopError
@@ -31,6 +31,9 @@ class Entry:
     category: str
     id: str = field(default_factory=lambda: uuid4().hex)
     about: Mapping[str, Any] = field(default_factory=dict)  # further fields of its payload
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
 
 
 @dataclass(frozen=True)
@@ -110,11 +113,18 @@ class Encoder:
         raise NotImplementedError
 
     def encode(self, items: Sequence[Any]) -> Mapping[str, Vectors]:
-        """Space to one vector for each item; those of a space with a dimension L2-normalised."""
+        """Space to one vector for each item.
+
+        Those of a space with a dimension are L2-normalised; a sparse one is a dict of the numbers that
+        are not zero, by their dimension (0 to 2**32 - 3), and may be empty.
+        """
         raise NotImplementedError
 
     def query(self, asked: Asked) -> Mapping[str, Vector]:
-        """The spaces to search, and the vector to search each with."""
+        """The spaces to search, and the vector to search each with.
+
+        Of asked.text, asked.item and asked.likes one is given. Here the last two are dealt with.
+        """
         own = next(iter(self.spaces))
         if asked.likes is None:
             return {own: self.encode([asked.item])[own][0]}
@@ -124,7 +134,12 @@ class Encoder:
         return {own: direction}
 
     def rank(self, asked: Asked, found: Mapping[str, list[Found]]) -> list[Found]:
-        """The hits of all spaces searched as one list, best first; asked.limit of them are shown."""
+        """The hits of all spaces searched as one list, best first; asked.limit of them are shown.
+
+        found   has the spaces of `query`, without those that this Milvus cannot hold
+
+        Of equal scores the smaller id comes first: sort by (-hit.score, hit.id).
+        """
         (hits,) = found.values()
         return hits
 

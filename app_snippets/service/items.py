@@ -12,6 +12,7 @@ from typing import Annotated, Any, BinaryIO, Literal
 import anyio
 from fastapi import Body, FastAPI, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse
+from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from app_snippets.service import problems
@@ -23,7 +24,7 @@ from app_snippets.service.names import Category, shown_line, shown_name, told_ap
 from app_snippets.service.problems import ProblemError, documented
 from app_snippets.service.running import Running, Service
 from app_snippets.service.settings import ServiceSettings
-from app_snippets.service.texts import TextItems
+from app_snippets.service.texts import text_items
 
 DEFAULT_CATEGORY = "uploads"
 
@@ -54,10 +55,11 @@ def add_items_calls(
     responses = documented(413, 415, 422, 429)
     also = {}
     if encoder.takes_text:
+        body = text_items(encoder.columns)
 
         @upload
         def add_texts(
-            service: Running, response: Response, texts: Annotated[TextItems, Body()]
+            service: Running, response: Response, texts: Annotated[body, Body()]
         ) -> Accepted:
             """Take texts in; a job makes them searchable."""
             _check_texts(texts, settings)
@@ -67,7 +69,9 @@ def add_items_calls(
                     name = shown_line(text.name or "") or shown_line(text.text)
                     category = text.category or DEFAULT_CATEGORY
                     name = name or f"text {number}"
-                    job.sources.append(Source(None, name, category, content=text.text))
+                    about = text.model_dump(include={*encoder.columns}, exclude_none=True)
+                    source = Source(None, name, category, about=about, content=text.text)
+                    job.sources.append(source)
 
             return new_job(service, response, fill)
 
@@ -81,7 +85,7 @@ def add_items_calls(
             route_class_override=JsonRoute,
         )
         # The description has one entry for a path and a method: the next call's, with both bodies.
-        schema = {"$ref": problems.REFERENCE.format(model=TextItems.__name__)}
+        schema = {"$ref": problems.REFERENCE.format(model=body.__name__)}
         also = {"requestBody": {"content": {"application/json": {"schema": schema}}}}
 
     @app.post("/items", tags=["items"], status_code=202, responses=responses, openapi_extra=also)
@@ -198,7 +202,7 @@ def add_items_calls(
         service.store.clear()
 
 
-def _check_texts(texts: TextItems, settings: ServiceSettings) -> None:
+def _check_texts(texts: BaseModel, settings: ServiceSettings) -> None:
     """How many and how long, which the settings say."""
     if len(texts.items) > settings.max_files:
         raise ProblemError(

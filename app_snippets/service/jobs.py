@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import queue
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -27,12 +28,13 @@ from pydantic import BaseModel
 from pymilvus.exceptions import MilvusException
 
 from app_snippets.service.guard import deny
-from app_snippets.service.problems import ProblemError, why
+from app_snippets.service.problems import ProblemError, is_refusal, why
 from workshop.errors import Stopped, WorkshopError
 
 KEPT_JOBS = 1_000
 TOLD_ROWS = 100  # of a file that are none; of the others the number is told
 ROOM = 4 * 1024 * 1024  # bytes that must be free for a job to be taken
+ID = re.compile(r"[0-9a-f]{32}")  # of an item
 RETRY = 1.0  # seconds until what could not be written down is tried again
 
 log = logging.getLogger(__name__)
@@ -60,13 +62,22 @@ class Job(BaseModel):
     finished_at: datetime | None = None
 
 
+def check_id(item_id: str) -> None:
+    """Raises ValueError for what cannot be the id of an item."""
+    if not (isinstance(item_id, str) and ID.fullmatch(item_id)):
+        raise ValueError(
+            f"{item_id!r} is no id: take uuid4().hex, or uuid5(NAMESPACE_URL, name).hex"
+        )
+
+
 @dataclass(frozen=True)
 class Source:
     """One thing to load, and what is known of it.
 
     path     the file that holds it; None if it is in `content`
-    content  what was sent in the body of a request, or where the samples of a service are
-    id       of the item, if it is one
+    content  what was sent in the body of a request (of a service of texts, a text), or where the
+             samples of a service are
+    id       of the item, if it is one: 32 digits, as `uuid4().hex` gives them
     about    further fields of its payload
     """
 
@@ -76,6 +87,9 @@ class Source:
     id: str = field(default_factory=lambda: uuid4().hex)
     about: dict[str, Any] = field(default_factory=dict)
     content: Any = None
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
 
 
 @dataclass(frozen=True)
@@ -325,8 +339,10 @@ class Jobs:
             except WorkshopError as error:
                 reason = str(error)
             except (MilvusException, OSError) as error:
-                log.exception("loading stopped at %s", source.name)
-                reason, state = f"Loading stopped here. {why(error)}.", "interrupted"
+                log.exception("loading %s", source.name)
+                reason = f"{why(error)}."
+                if not is_refusal(error):  # the next one would fare no better
+                    reason, state = f"Loading stopped here. {reason}", "interrupted"
             except Exception:
                 log.exception("loading %s", source.name)
                 reason = "Unexpected error, see the log."

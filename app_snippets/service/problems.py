@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from pymilvus.exceptions import MilvusException
+from pymilvus.exceptions import DataNotMatchException, MilvusException, ParamError
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
@@ -26,6 +26,8 @@ RETRY_AFTER = {"Retry-After": "5"}  # seconds
 # A limit on the size of files is one more way to be out of space.
 _NO_SPACE = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
 _NO_SPACE += ["disk is full", "No usable temporary directory"]  # SQLite and tempfile
+
+_REFUSALS = {6, 1100}  # Milvus's codes for an argument that does not fit: of Lite, of a server
 
 log = logging.getLogger(__name__)
 
@@ -83,11 +85,20 @@ def _whole(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether Milvus is there and will not take this one thing, however often it is asked."""
+    if isinstance(error, ParamError | DataNotMatchException):
+        return True
+    return isinstance(error, MilvusException) and error.code in _REFUSALS
+
+
 def why(error: OSError | sqlite3.Error | MilvusException) -> str:
     """What keeps the service from storing something, and what to do: two sentences, the last open."""
     text = getattr(error, "message", "") or getattr(error, "strerror", "") or str(error)
     if any(word in text for word in _NO_SPACE):
         return "The disk is full. Free some space and try again"
+    if isinstance(error, MilvusException) and is_refusal(error):
+        return f"Milvus refuses it: {text.splitlines()[0][:200].rstrip('.')}"
     if isinstance(error, MilvusException):
         return "Milvus does not answer. Try again in a moment"
     return f"The service's folder cannot be used ({text}). See that it is there and may be written"
@@ -144,7 +155,7 @@ def install(app: FastAPI) -> None:
     def unexpected(request: Request, error: Exception) -> JSONResponse:
         # The server logs the traceback; it is none of the client's business. uvicorn then closes the
         # connection: said in advance, no client sends its next request into it.
-        detail = "Something unexpected went wrong here."
+        detail = "Something unexpected went wrong here; the service's log says what."
         return ProblemError(500, detail, headers={"Connection": "close"}).response()
 
 

@@ -13,7 +13,7 @@ from app_snippets.service.encoder import Asked, BadRow, Encoder, Entry, Vector
 from app_snippets.service.jobs import TOLD_ROWS, Jobs, Loaded, Source
 from app_snippets.service.problems import ProblemError
 from app_snippets.service.settings import ServiceSettings
-from app_snippets.service.store import New, Store
+from app_snippets.service.store import SPARSE, New, Store
 from workshop.errors import Stopped, WorkshopError
 from workshop.paths import home
 
@@ -22,6 +22,11 @@ class Service:
     """What a running service holds."""
 
     def __init__(self, settings: ServiceSettings, encoder: Encoder) -> None:
+        own = next(iter(encoder.spaces))
+        if encoder.spaces[own] == SPARSE:
+            raise ValueError(
+                f"The first space, {own!r}, must have a dimension: in it items are compared."
+            )
         self.settings, self.encoder = settings, encoder
         self.turns = asyncio.Semaphore(settings.max_decodes)  # of searches by file
         with ExitStack() as opened:

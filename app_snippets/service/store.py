@@ -34,6 +34,7 @@ from pymilvus.exceptions import MilvusException
 from pymilvus.milvus_client.index import IndexParams
 
 from app_snippets.service.connection import Connection
+from app_snippets.service.jobs import ID
 from app_snippets.service.problems import why
 from workshop import wait_for_index
 from workshop.errors import WorkshopError
@@ -44,9 +45,11 @@ LOOSE = 2_000  # rows that Milvus Lite may search one by one until it is told to
 MAX_HITS = 16_384  # of one search; Milvus gives no more
 EXACTLY = {"metric_type": "COSINE", "params": {"nprobe": 1}}
 SPARSE = 0  # instead of a dimension: a space of sparse vectors
+NOTHING = {
+    2**32 - 2: 1e-6
+}  # Milvus takes no empty sparse vector: a dimension that nobody else uses
 SPARSE_SINCE = (2, 4)  # version of the Milvus server
 SCORE_DIGITS = 6  # of a cosine in 32 bits; what differs after them is the same
-ID = re.compile(r"[0-9a-f]{32}")
 LIST = re.compile(r"list-[0-9a-f]{32}")
 # Rows may be read in any order but must be read at once: what was written must be seen.
 CONSISTENCY = "Strong"
@@ -495,7 +498,9 @@ def _write(path: Path, mode: str, content: bytes) -> None:
 
 
 def _plain(vector: np.ndarray | Sparse) -> list[float] | dict[int, float]:
-    return dict(vector) if isinstance(vector, Mapping) else vector.tolist()
+    if isinstance(vector, Mapping):
+        return dict(vector) or NOTHING
+    return vector.tolist()
 
 
 def _knows_sparse(client: MilvusClient) -> bool:

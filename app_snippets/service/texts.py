@@ -9,13 +9,13 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field, create_model
 
-from app_snippets.service.encoder import BadRow, Encoder, Entry, TooLarge
+from app_snippets.service.encoder import Asked, BadRow, Encoder, Entry, TooLarge, Vector
 from app_snippets.service.jobs import Source
 from app_snippets.service.models import Strict
 from app_snippets.service.names import Category, has_a_word, like_a_category, shown_line
@@ -33,16 +33,18 @@ class TextItem(Strict):
     category: Category | None = None
 
 
-class TextItems(Strict):
-    """Texts to put in."""
-
-    items: Annotated[list[TextItem], Field(min_length=1)]
+def text_items(columns: Sequence[str]) -> type[BaseModel]:
+    """The body of a request that puts texts in, whose items have these fields too."""
+    further = {name: (Annotated[str, Field(max_length=1_000)] | None, None) for name in columns}
+    item = create_model("TextItem", __base__=TextItem, __doc__=TextItem.__doc__, **further)
+    items = (Annotated[list[item], Field(min_length=1)], ...)
+    return create_model("TextItems", __base__=Strict, __doc__="Texts to put in.", items=items)
 
 
 class Texts(Encoder):
     """An encoder of texts. A service says how a text is encoded; an item is its text.
 
-    columns   further fields of a payload that a row of a file may have
+    columns   further fields of a payload that come in with a text: columns of a table, keys in JSON
     """
 
     takes_text: ClassVar[bool] = True
@@ -52,6 +54,13 @@ class Texts(Encoder):
     def read(self, content: bytes, name: str, stopped: Callable[[], bool]) -> str:
         """The text of a file, to search by."""
         return self.checked(decoded(content, name), name)
+
+    def query(self, asked: Asked) -> Mapping[str, Vector]:
+        """A text, typed or in a file, in every space."""
+        if asked.likes is not None:
+            return super().query(asked)
+        text = asked.item if asked.text is None else asked.text
+        return {space: rows[0] for space, rows in self.encode([text]).items()}
 
     def checked(self, text: str, name: str) -> str:
         """The text as it is kept. Raises TooLarge, or WorkshopError if there is no word in it."""
@@ -76,7 +85,8 @@ class Texts(Encoder):
         text = decoded(source.path.read_bytes(), source.name)
         found = rows(text, self.settings.max_rows, source.name)
         first = list(islice(found, 2))
-        name = source.name if len(first) == 1 else None  # a file of one text is that text
+        # a file that is one text is called by its own name
+        name = source.name if len(first) == 1 and isinstance(first[0][1], str) else None
         for number, row in chain(first, found):
             try:
                 yield self._entry_of(row, name, source)

@@ -161,3 +161,21 @@ def test_a_table_of_an_earlier_version_is_read(start, tmp_path):
         )
     table.close()
     assert start().get("old").failed[0].reason == "b"
+
+
+def test_what_milvus_will_not_take_is_told_and_the_rest_goes_in(start):
+    """Another try would not help, and the next item has nothing to do with it."""
+
+    def load(source, stopped):
+        if source.name == "1.png":
+            raise MilvusException(6, "value length 40 exceeds max_length=32")
+
+    jobs = start(load)
+    job = ended(jobs, post(jobs, 3))
+    assert (job.state, job.done) == ("done", 2)
+    assert job.failed[0].reason == "Milvus refuses it: value length 40 exceeds max_length=32."
+
+
+def test_an_id_that_cannot_be_one_is_refused_where_it_is_made():
+    with pytest.raises(ValueError, match=r"uuid5\(NAMESPACE_URL, name\)\.hex"):
+        Source(None, "a", "b", id="12345678-1234-1234-1234-123456789012")

@@ -626,7 +626,8 @@ def test_hits_come_best_first_with_payload_and_times(loaded):
     scores = [hit["score"] for hit in answer["hits"]]
     assert len(scores) == 20
     assert scores == sorted(scores, reverse=True)
-    assert all(-1 <= score <= 1.000001 for score in scores)
+    if not loaded.case.sparse:
+        assert all(-1 <= score <= 1.000001 for score in scores)
     assert all(hit["payload"]["name"] for hit in answer["hits"])
     assert set(answer["took_ms"]) - {"rank"} == {"encode", "search"}
     assert all(took >= 0 for took in answer["took_ms"].values())
@@ -635,7 +636,7 @@ def test_hits_come_best_first_with_payload_and_times(loaded):
 @pytest.mark.on_server
 def test_ten_hits_unless_told_otherwise(loaded):
     assert len(loaded.hits(text=loaded.case.text)) == 10
-    assert len(loaded.hits(text=loaded.case.text, limit=100)) == 100
+    assert len(loaded.hits(text=loaded.case.text, limit=100)) == min(100, loaded.case.samples)
 
 
 @pytest.mark.on_server

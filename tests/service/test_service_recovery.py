@@ -19,6 +19,10 @@ import pytest
 from services import Running, assert_problem, running
 
 from workshop import connect
+from workshop.paths import ROOT
+
+# Where a process finds the services: in this tree, and those that are tests alone.
+FOUND_IN = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
 
 
 def free_port() -> int:
@@ -43,8 +47,7 @@ def process(case, home):
     port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", case.module, f"--port={port}", "--log-level=warning"],
-        env=os.environ | {"WORKSHOP_HOME": str(home)},
-        cwd=Path(__file__).parent,  # where a service that is here alone is found
+        env=os.environ | {"WORKSHOP_HOME": str(home), "PYTHONPATH": FOUND_IN},
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -402,11 +405,8 @@ try:
 except WorkshopError as error:
     print(error)
 """
-    env = os.environ | {"WORKSHOP_HOME": str(home)}
-    here = Path(__file__).parent
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=env, cwd=here, capture_output=True, text=True
-    )
+    env = os.environ | {"WORKSHOP_HOME": str(home), "PYTHONPATH": FOUND_IN}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -334,3 +334,12 @@ def test_of_a_long_load_only_some_rows_are_ever_searched_one_by_one(texts):
                     most = max(most, start + 500 - indexed)
     assert 0 < most <= LOOSE + 500
     assert store.count() == 6_000
+
+
+def test_an_item_without_a_word_is_found_by_its_meaning_alone(texts):
+    store = texts()
+    item = new(1)
+    with store.adding() as put:
+        put([New(item.id, item.payload, None, {**item.vectors, "words": {}}), new(2)])
+    assert [hit.payload["name"] for hit in store.search("words", {7: 1.0}, 10)] == ["n2"]
+    assert len(store.search("dense", ONES, 10)) == 2
