@@ -337,7 +337,8 @@ function usual({ hits, total, took_ms: took }, found) {
     const ms = Object.values(took ?? {}).reduce((sum, part) => sum + part, 0);
     return `The ${counted(found.length)} that fit best${took ? `, found in ${Math.max(1, Math.round(ms))} ms` : ""}`;
   }
-  return $("category").value ? `No ${one} of this category. Choose another one, or all.` : `No ${many} to search yet.`;
+  if ($("category").value) return `No ${one} of this category. Choose another one, or all.`;
+  return limits.count ? `No ${one} fits. Try other words.` : `No ${many} to search yet.`;
 }
 
 function showQuery() {
