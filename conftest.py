@@ -19,6 +19,8 @@ CELL_TIMEOUT = 120
 MIN_COMPARED = 0.75
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 FOLDER = pytest.StashKey[Path]()
+NEEDS_MODEL = "20_language_model.ipynb"
+LEFT_OUT = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,6 +42,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if FOLDER in config.stash:
         shutil.rmtree(config.stash[FOLDER], ignore_errors=True)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Outputs of the language model are compared where it is, and so in CI; else tests/test_lm.py
+    shows what its chapter says without it."""
+    if not config.option.nbval or collection_path.name != NEEDS_MODEL:
+        return None
+    from workshop import lm
+
+    if lm.path() or os.environ.get("CI") == "true":
+        return None
+    config.stash[LEFT_OUT] = True
+    return True
 
 
 def _sanitizer(root: Path, folder: Path) -> Path:
@@ -168,6 +183,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    if LEFT_OUT in config.stash:
+        terminalreporter.section("not compared")
+        terminalreporter.write_line(
+            f"{NEEDS_MODEL}: the language model is not here (`make lm`); tests/test_lm.py runs the "
+            "chapter without it."
+        )
     if not (config.option.nbval and _shares):
         return
     terminalreporter.section("code cells with output that are compared")

@@ -451,6 +451,19 @@ def test_progress_picture_tells_states_apart_by_sign_and_its_text_is_stable(exer
     assert after.axes[0].get_title("left") == "1 of 3 exercises done, 1 tried"
 
 
+def test_a_bonus_chapter_is_shown_and_not_counted(exercise, monkeypatch):
+    monkeypatch.setattr(checks, "chapters", lambda: [99, 98])
+    monkeypatch.setattr(checks, "BONUS", (98,))
+    for number in (98, 99):
+        monkeypatch.setitem(sys.modules, f"workshop.checks.ch{number}", types.ModuleType("some"))
+    register("98.1", "hint")(lambda answer: None)
+    assert checks.progress().axes[0].get_title("left") == "0 of 1 exercises done"
+    check("98.1", double)
+    axes = checks.progress().axes[0]
+    assert axes.get_title("left") == "0 of 1 exercises done, 1 bonus"
+    assert [label.get_text() for label in axes.get_yticklabels()][1] == "Chapter 98, bonus"
+
+
 # ------------------------------------------------------------------------------- in a notebook
 
 CELLS = [

@@ -1,6 +1,9 @@
 """The language model of chapter 20: what it computes, and what is said where it was not fetched."""
 
+import json
 import os
+import re
+import shutil
 
 import nbformat
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from workshop import WorkshopError, lm
+from workshop.paths import DATA, ROOT
 
 
 def block(dtype: int, **parts) -> np.ndarray:
@@ -65,6 +69,47 @@ def test_the_cache_changes_no_score(language_model):
     assert np.allclose(scores, whole, atol=1e-3)
 
 
+def test_it_computes_what_another_program_does(language_model):
+    reference = lm.reference()
+    tokens = reference["tokens"].tolist()
+    text = json.loads((DATA / "lm" / "lm.json").read_text(encoding="utf-8"))["text"]
+    assert language_model.encode(text) == tokens
+    language_model.forget()
+    scores = language_model.scores(tokens)
+    assert np.abs(scores - reference["scores"]).max() < 1e-3
+    assert language_model.decode([int(scores.argmax())]) == " Italy"
+
+
+def test_the_models_answers_that_are_shipped_are_its_own_up_to_the_first_near_tie(language_model):
+    """On another processor rounding may decide a near tie otherwise, and all that comes after it."""
+    one, row = lm.questions()[0], lm.measured()[1]
+    assert (row["way"], row["question"]) == ("passage", one["question"])
+    written = list(language_model.write(lm.chat(f"{one['passage']}\n\n{one['question']}"), 40))
+    sure = next((i for i, (_, lead) in enumerate(written) if lead < 0.01), len(written))
+    assert sure >= 5
+    assert row["answer"].startswith(language_model.decode([token for token, _ in written[:sure]]))
+
+
+def test_what_is_shipped_fits_together():
+    asked = [one["question"] for one in lm.questions()]
+    rows = lm.measured()
+    ways = {row["way"] for row in rows}
+    assert len(asked) == 16 and len(ways) == 4
+    assert {(row["way"], row["question"]) for row in rows} == {(w, q) for w in ways for q in asked}
+    for one in lm.questions():  # each passage has the words of a right answer
+        assert all(re.search(words, one["passage"].lower()) for words in one["right"]), one
+
+
+def test_a_file_that_was_altered_or_is_gone_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(lm, "DATA", tmp_path)
+    with pytest.raises(WorkshopError, match=r"Cannot read data/lm/questions\.json"):
+        lm.questions()
+    shutil.copytree(DATA / "lm", tmp_path / "lm")
+    (tmp_path / "lm" / "reference.npz").write_bytes(b"")
+    with pytest.raises(WorkshopError, match=r"reference\.npz is altered.*git checkout"):
+        lm.reference()
+
+
 def test_a_text_comes_back_from_its_tokens(language_model):
     text = "nprobe=16, efConstruction: 200 °C — 向量 🙂\n\tend"
     assert language_model.decode(language_model.encode(text)) == text
@@ -98,25 +143,46 @@ def shown(cells: list[str], env: dict[str, str], folder) -> list[str]:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
     client = NotebookClient(notebook, resources={"metadata": {"path": str(folder)}}, timeout=60)
     client.execute(env=env)
-    said = []
-    for cell in notebook.cells:
-        texts = [o.get("text") or o.data["text/plain"] for o in cell.outputs]
-        said.append("".join(texts))
-    return said
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return ["".join(map(text_of, cell.outputs)) for cell in code]
+
+
+def text_of(output) -> str:
+    return output.get("text") or output.data["text/plain"]
 
 
 def test_cells_that_need_the_model_say_how_to_get_it_and_others_run(without_model, tmp_path):
     cells = [
         "from workshop import lm\nmodel = lm.load()\nmodel",
-        "scores = model.scores([1, 2])\nprint(scores.max())",
+        "import math\nscores = model.scores([1, 2])\nprint(scores.max())",
         "def best():\n    return scores.argmax()",
         "best() + 1",
         "def own(scores):\n    return scores + 1\nown(1)",
-        "scores = 3\nscores",
+        "scores = math.floor(3.5)\nscores",
         "model = lm.load()\nmodel",
     ]
     how = lm.HOW
     assert shown(cells, without_model, tmp_path) == [how, how, how, how, "2", "3", how]
+
+
+@pytest.mark.parametrize("tree", ["notebooks", "solutions"])
+def test_the_chapter_without_the_model_runs_and_each_cell_that_needs_it_says_so(
+    tree, without_model, home
+):
+    stored = nbformat.read(ROOT / "solutions" / "20_language_model.ipynb", as_version=4)
+    solved = [cell for cell in stored.cells if cell.cell_type == "code"]
+    own = nbformat.read(ROOT / tree / "20_language_model.ipynb", as_version=4)
+    code = [cell.source for cell in own.cells if cell.cell_type == "code"]
+    how_often = 0
+    for source, cell, said in zip(
+        code, solved, shown(code, without_model, ROOT / tree), strict=True
+    ):
+        if "check" in cell.metadata.get("tags", []):
+            assert said.startswith("⏳" if tree == "notebooks" else "✅"), source
+        elif said != lm.HOW:  # what runs without the model comes out as it does with it
+            assert said == "".join(map(text_of, cell.outputs)), source
+        how_often += said == lm.HOW
+    assert how_often > 30
 
 
 def test_outside_of_a_notebook_the_stand_in_says_the_same(monkeypatch):

@@ -608,3 +608,19 @@ def test_reasons_are_stacked_and_what_is_below_zero_goes_left():
     assert "A (6.00, most of it from z)" in figure.alt
     with pytest.raises(WorkshopError, match=r"expected \(1, 2\)"):
         plots.reasons(["A"], ["x", "y"], np.zeros((2, 1)))
+# ---------------------------------------------------------------------------------- chapter 20
+
+
+def test_an_attention_map_has_a_square_for_each_head_and_says_where_the_last_token_looks():
+    tokens = ["The", " $5", " duck"]
+    shares = np.array([[1, 0, 0], [0.5, 0.5, 0], [0.1, 0.7, 0.2]])
+    picture = plots.attention_map({"head 1": shares, "head 2": np.eye(3)}, tokens)
+    png(picture)
+    assert [axis.get_title(loc="left") for axis in picture.axes] == ["head 1", "head 2"]
+    assert [t.get_text() for t in picture.axes[0].get_yticklabels()] == tokens
+    assert "head 1: the last token, ' duck', looks most at ' $5' (0.70)" in picture.alt
+
+
+def test_an_attention_map_refuses_squares_of_another_size():
+    with pytest.raises(WorkshopError, match="there are 2 tokens"):
+        plots.attention_map({"a": np.eye(3)}, ["one", "two"])

