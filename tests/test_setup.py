@@ -558,7 +558,7 @@ def test_what_asks_a_proxy_or_writes_in_the_home_folder_fails(offence, way):
 
 
 def test_the_parts_that_run_the_course_are_watched():
-    for name in ("unit", "solutions", "learner"):
+    for name in ("unit", "service", "solutions", "learner"):
         assert "tools/offline.py" in course.part(name)
     assert "--online" not in course.part("solutions") + course.part("learner")
 

@@ -334,12 +334,13 @@ PARTS = {
     "lint": ["-m", "ruff", "check", "."],
     "format": ["-m", "ruff", "format", "--check", "."],
     "notebooks": ["tools/build_notebooks.py", "--check"],
-    "unit": ["-m", "pytest", "tests"],
+    "unit": ["-m", "pytest", "tests", "--ignore=tests/service"],
     "solutions": ["-m", "pytest", "--nbval", "solutions", "--nbval-cell-timeout=120"],
     "learner": ["-m", "pytest", "--nbval-lax", "notebooks", "--nbval-cell-timeout=120"],
+    "service": ["-m", "pytest", "tests/service"],
 }
 OFFLINE = ("solutions", "learner")  # the notebooks run where nothing but loopback exists
-WATCHED = (*OFFLINE, "unit")  # must ask no proxy, and leave the home folder as it is
+WATCHED = (*OFFLINE, "unit", "service")  # must ask no proxy, and leave the home folder as it is
 
 
 def test(args: list) -> int:
@@ -354,7 +355,7 @@ def test(args: list) -> int:
     set_up(test=True)
     names = args or list(PARTS)
     if os.environ.get("CI") == "true":  # before the run, in which nobody may ask the network
-        for extra, users in {"server": ("unit",), "lm": WATCHED}.items():
+        for extra, users in {"server": ("unit", "service"), "lm": WATCHED}.items():
             if set(names) & set(users):
                 fetch(extra)
     results = {}
