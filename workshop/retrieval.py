@@ -6,7 +6,8 @@ Documents and rankings are lists of tokens and of keys (any hashable: a name, a 
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _CHINESE = re.compile(r"[㐀-䶿一-鿿豈-﫿぀-ヿ]+")
 
 
+@lru_cache(100_000)  # the same words again and again
 def stem(word: str) -> str:
     """A word without the endings of English plurals and verbs: `images` and `image` become one.
 
@@ -67,6 +69,29 @@ def _pairs(run: re.Match[str]) -> str:
     return f" {' '.join(pairs)} "
 
 
+def spans(text: str, asked: Collection[str]) -> list[tuple[int, int]]:
+    """Where words of a query stand in a text: (start, end) of each, in their order, to be lit.
+
+    asked  as `words` gave them for the query
+    """
+    found = []
+    for name in _NAMES.finditer(text):
+        start, end = name.span()
+        if len(_PARTS.findall(name[0])) > 1 and name[0].lower() in asked:
+            found.append((start, end))
+            continue
+        for part in _PARTS.finditer(text, start, end):
+            if part[0].lower() in asked:  # DataFrame, whole
+                found.append(part.span())
+                continue
+            at = part.start()
+            for hump in _HUMPS.split(part[0]):
+                if stem(hump.lower()) in asked:
+                    found.append((at, at + len(hump)))
+                at += len(hump)
+    return found
+
+
 def trigrams(text: str) -> list[str]:
     """Every three letters in a row, of each word with a space before and behind, small.
 
@@ -84,6 +109,11 @@ def name_endings(name: str) -> list[str]:
     """
     parts = name.lower().split(".")
     return [f"={'.'.join(parts[start:])}" for start in range(len(parts) - 1, -1, -1)]
+
+
+def words_of(name: str, text: str) -> list[str]:
+    """Tokens of a document that has a name: its words, those of the name, and `name_endings`."""
+    return words(f"{name}: {text}") + name_endings(name)
 
 
 def names_asked(text: str) -> list[str]:
@@ -160,6 +190,34 @@ class BM25:
         return self._weights[:, columns] @ (self._idf[columns] * counts)
 
 
+class Frequencies:
+    """How many documents there are, and how many of them have a word, while they come and go."""
+
+    def __init__(self) -> None:
+        self.documents = 0
+        self._having: Counter[str] = Counter()
+
+    def add(self, tokens: Iterable[str], by: int = 1) -> None:
+        """Count a document; by=-1 when it goes."""
+        self.documents += by
+        for word in set(tokens):
+            self._having[word] += by
+
+    def __contains__(self, word: str) -> bool:
+        return self._having[word] > 0
+
+    def idf(self, word: str) -> float:
+        """`idf` of a word as things are now."""
+        return idf(self.documents, self._having[word])
+
+    def weights(self, query: Iterable[str]) -> dict[str, float]:
+        """For each word of a query that some document has: its idf, as often as it is asked for.
+
+        The inner product with a document's `saturation` is its BM25 score.
+        """
+        return {word: n * self.idf(word) for word, n in Counter(query).items() if word in self}
+
+
 def term_id(token: str) -> int:
     """A number below 2³² for a token, the same in every process: its place in a sparse vector."""
     return zlib.crc32(token.encode("utf-8", "surrogatepass")) & 0xFFFFFFFE  # Milvus takes no 2³²−1
@@ -221,7 +279,7 @@ class Spelling:
         """The text, each word that is neither known nor in a document replaced by the nearest one.
 
         Nearest: fewest `edits`, at most 2, or 1 in a word of less than six letters; of several the
-        one in the most documents. Words of less than four letters stay, as does what has no near word.
+        one in the most documents. Words of less than five letters stay: too many others are near them.
         """
         return _PARTS.sub(lambda found: self._right(found[0]), text)
 
@@ -235,11 +293,16 @@ class Spelling:
 
     def _is_word(self, written: str) -> bool:
         word = written.lower()
-        strange = len(word) > 3 and word.isascii() and word.isalpha()
+        strange = len(word) > 4 and word.isascii() and word.isalpha()
         return not strange or self._stems[stem(word)] > 0 or self._known(word)
 
     def _nearest(self, word: str) -> str | None:
-        shared = Counter(other for gram in trigrams(word) for other in self._having.get(gram, ()))
+        shared = Counter(
+            # a copy, since another thread may be adding
+            other
+            for gram in trigrams(word)
+            for other in list(self._having.get(gram, ()))
+        )
         # a swap leaves a short word one trigram, which it shares with many: the frequent ones first
         similar = sorted(shared, key=lambda other: (-shared[other], -self._documents[other], other))
         most = 1 if len(word) < 6 else 2
@@ -254,6 +317,55 @@ class Spelling:
 def _spelled(text: str) -> set[str]:
     whole = _PARTS.findall(text)
     return {part.lower() for word in whole for part in (word, *_HUMPS.split(word))}
+
+
+# ------------------------------------------------------------------------------ words in a service
+
+
+class WordSearch:
+    """BM25 of named documents that come and go, as sparse vectors for a database to multiply.
+
+    known    as in `Spelling`
+    average  tokens of a document, about: it is fixed, or each new document would change all others
+    k1, b    as in `saturation`
+
+    The inner product of `document(…)` and `query(…)` is the BM25 score.
+    """
+
+    TELLING = 1.0  # idf of a word worth to be lit: it is in less than four of ten documents
+
+    def __init__(
+        self, known: Callable[[str], bool], average: float, k1: float = K1, b: float = B
+    ) -> None:
+        self.frequencies, self.spelling = Frequencies(), Spelling(known)
+        self._settings = (average, k1, b)
+
+    def changed(self, name: str, text: str, by: int) -> None:
+        """Count a document that comes in (1) or goes (-1)."""
+        self.frequencies.add(words_of(name, text), by)
+        self.spelling.add(f"{name}: {text}", by)
+
+    def document(self, name: str, text: str) -> dict[int, float]:
+        """A document's part of BM25, which stays the same whatever comes in later."""
+        return _numbered(saturation(words_of(name, text), *self._settings))
+
+    def query(self, text: str) -> dict[int, float]:
+        """A query's part, with the frequencies of now; never empty, though it may find nothing."""
+        asked = self.frequencies.weights(words(text) + names_asked(text))
+        return _numbered(asked or {"no word": 1.0})  # a space: no token is so
+
+    def names(self, text: str) -> bool:
+        """Whether it is the name of a document, or the end of one."""
+        return any(name in self.frequencies for name in names_asked(text))
+
+    def spans(self, text: str, query: str) -> list[tuple[int, int]]:
+        """The words in a text that the query has and that tell something: (start, end) of each."""
+        idf = self.frequencies.idf
+        return spans(text, {word for word in words(query) if idf(word) > self.TELLING})
+
+
+def _numbered(weights: Mapping[str, float]) -> dict[int, float]:
+    return {term_id(word): weight for word, weight in weights.items()}
 
 
 # ------------------------------------------------------------------------------ several rankings

@@ -18,7 +18,7 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
-from app_snippets import reverse_image_search
+from app_snippets import reverse_image_search, text_search
 from workshop import datasets, launch
 
 PATIENCE = 600  # seconds, on a busy machine, where a passing test does not wait
@@ -83,6 +83,21 @@ SERVICES = [
         media_type="image/webp",
         broken=png()[:60],
         suffix=".webp",
+    ),
+    Case(
+        name="text_search",
+        create_app=lambda **settings: text_search.create_app(text_search.Settings(**settings)),
+        module="app_snippets.text_search:app",
+        samples=11919,
+        sources=87,
+        dim=384,
+        files=[(f"{n}.txt", f"Bake the bread for {n} minutes.".encode()) for n in range(4)],
+        text="savgol_filter",
+        category="scipy",
+        media_type="text/plain; charset=utf-8",
+        sparse=("words",),
+        sparse_modes=("words",),
+        broken="Käse".encode("latin-1"),
     ),
     Case(
         name="notes",

@@ -596,7 +596,8 @@ def test_categories_add_up(loaded):
     for category in categories[:3]:
         params = {"category": category["name"], "limit": 100}
         page = loaded.client.get("items", params=params).json()
-        assert page["total"] == len(page["items"]) == category["count"]
+        assert page["total"] == category["count"]
+        assert len(page["items"]) == min(100, category["count"])
 
 
 def test_deleting_everything_must_be_meant(empty):
