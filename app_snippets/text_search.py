@@ -145,10 +145,7 @@ class WordsAndMeaning(Texts):
 
     def samples(self) -> Iterator[Source]:
         """The docstrings of the scientific packages, with their vectors, in 87 pieces of 137."""
-        texts = datasets.docstring_texts()
-        items = (
-            (n, texts[n], v) for n, v in zip(*datasets.docstrings(), strict=True) if n in texts
-        )
+        items = zip(*datasets.docstring_corpus(), strict=True)
         while piece := tuple(islice(items, 137)):
             first = piece[0][0]
             yield Source(None, f"{first} and more", first.split(".")[0], content=piece)

@@ -27,6 +27,7 @@ from workshop.retrieval import (
     saturation,
     stem,
     term_id,
+    top,
     trigrams,
     weighted_fusion,
     words,
@@ -247,6 +248,12 @@ def test_min_max_of_equal_scores_and_of_none():
 def test_best_first_keeps_the_order_of_equals():
     assert best_first({"x": 1.0, "a": 2.0, "b": 1.0}) == ["a", "x", "b"]
     assert best_first({"x": 1.0, "a": 2.0, "b": 1.0}, limit=1) == ["a"]
+
+
+def test_top_keeps_the_best_and_nothing_without_a_score():
+    found = top(["a", "b", "c", "d"], np.array([1.0, 3.0, 0.0, 1.0]))
+    assert list(found.items()) == [("b", 3.0), ("a", 1.0), ("d", 1.0)]
+    assert list(top(["a", "b"], [1, 2], limit=1)) == ["b"]
 
 
 def test_maxsim_takes_the_best_of_the_document_for_each_token_of_the_query():

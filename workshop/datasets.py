@@ -148,6 +148,17 @@ def docstring_texts() -> dict[str, str]:
     return found
 
 
+def docstring_corpus() -> tuple[list[str], list[str], np.ndarray]:
+    """What `docstrings()` and `docstring_texts()` say of the same things, in the same order.
+
+    Returns names (n,), texts (n,) and vectors (n, 384), of those that the installed packages have.
+    """
+    names, vectors = docstrings()
+    texts = docstring_texts()
+    rows = [row for row, name in enumerate(names) if name in texts]
+    return [names[row] for row in rows], list(texts.values()), vectors[rows]
+
+
 @dataclass(frozen=True)
 class JudgedQuery:
     """One query for `docstring_texts()`, with what was found good or bad for it.

@@ -376,6 +376,20 @@ def best_first(scores: Mapping[Hashable, float], limit: int | None = None) -> li
     return sorted(scores, key=lambda key: -scores[key])[:limit]
 
 
+def top(
+    keys: Sequence[Hashable], scores: Sequence[float] | np.ndarray, limit: int = 100
+) -> dict[Hashable, float]:
+    """The keys with the highest scores above 0, best first, each with its score.
+
+    keys    (n,), one for each score
+    scores  (n,)
+
+    Of equal scores the first one counts as better.
+    """
+    rows = np.argsort(-np.asarray(scores), kind="stable")[:limit]
+    return {keys[row]: float(scores[row]) for row in rows if scores[row] > 0}
+
+
 def reciprocal_rank_fusion(
     rankings: Sequence[Sequence[Hashable]], k: int = 60, weights: Sequence[float] | None = None
 ) -> dict[Hashable, float]:

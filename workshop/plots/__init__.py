@@ -48,6 +48,7 @@ from workshop.plots.indexes import hnsw_layers, islands, ivf_cells, recall_and_s
 from workshop.plots.language import attention_map
 from workshop.plots.loops import who_has_the_thread
 from workshop.plots.recommendations import long_tail, reasons, visits
+from workshop.plots.texts import intervals, lit_texts, score_by_slice, token_similarities
 from workshop.plots.twins import lines_of_code, speeds, work_per_request
 from workshop.plots.waiting import (
     answers_by_way,
@@ -76,6 +77,7 @@ __all__ = [
     "gallery",
     "hits",
     "hnsw_layers",
+    "intervals",
     "islands",
     "ivf_cells",
     "lanes",
@@ -83,6 +85,7 @@ __all__ = [
     "life_of_a_row",
     "lines_of_code",
     "long_tail",
+    "lit_texts",
     "photo_hits",
     "photo_lines",
     "photo_map",
@@ -92,6 +95,7 @@ __all__ = [
     "reasons",
     "recall_and_speed",
     "scatter_2d",
+    "score_by_slice",
     "scores_by_kind",
     "service_hits",
     "show",
@@ -100,6 +104,7 @@ __all__ = [
     "stored_over_time",
     "style",
     "time_and_bytes",
+    "token_similarities",
     "tokens_and_speed",
     "visits",
     "who_has_the_thread",
