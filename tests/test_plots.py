@@ -9,10 +9,12 @@ import nbclient
 import nbformat
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from workshop import WorkshopError, plots
 from workshop.datasets import photos
+from workshop.retrieval import Interval
 
 RANDOM = np.random.default_rng(0)
 LONG = "A name that goes on and on and would run over its neighbours " * 3
@@ -608,6 +610,8 @@ def test_reasons_are_stacked_and_what_is_below_zero_goes_left():
     assert "A (6.00, most of it from z)" in figure.alt
     with pytest.raises(WorkshopError, match=r"expected \(1, 2\)"):
         plots.reasons(["A"], ["x", "y"], np.zeros((2, 1)))
+
+
 # ---------------------------------------------------------------------------------- chapter 20
 
 
@@ -624,3 +628,44 @@ def test_an_attention_map_has_a_square_for_each_head_and_says_where_the_last_tok
 def test_an_attention_map_refuses_squares_of_another_size():
     with pytest.raises(WorkshopError, match="there are 2 tokens"):
         plots.attention_map({"a": np.eye(3)}, ["one", "two"])
+
+
+# ------------------------------------------------------------------------------ chapter 10
+
+
+def test_texts_are_shown_with_the_words_of_the_query_lit():
+    picture = plots.lit_texts(
+        "read images", {"first": "Reading an image.", "second": "Nothing of it " * 30}
+    )
+    assert png(picture)
+    assert "first: Reading, image. second: no word" in picture.alt
+    (axis,) = picture.axes
+    lit = [patch for patch in axis.patches if isinstance(patch, Rectangle)]
+    assert [(patch.get_x(), patch.get_width()) for patch in lit] == [(0, 7), (11, 5)]
+    assert any(text.get_text().endswith("…") for text in axis.texts)
+
+
+def test_scores_are_the_means_of_each_slice():
+    picture = plots.score_by_slice({"words": [1, 0, 0.5], "vectors": [0, 0, 1]}, ["a", "a", "b"])
+    assert png(picture)
+    assert "a: words 0.50, vectors 0.00; b: words 0.50, vectors 1.00" in picture.alt
+    lines = picture.axes[0].get_lines()
+    assert [list(line.get_xdata()) for line in lines] == [[0.5, 0.5], [0, 1]]
+
+
+def test_intervals_that_hold_0_are_grey():
+    sure, unsure = Interval(0.2, 0.1, 0.3), Interval(0.1, -0.1, 0.3)
+    picture = plots.intervals({"one": sure, "other": unsure}, "difference")
+    assert png(picture)
+    assert "one +0.20 [+0.10, +0.30]; other +0.10 [-0.10, +0.30], which holds 0" in picture.alt
+    colours = [line.get_color() for line in picture.axes[0].get_lines()]
+    assert colours[0] == plots.COLOURS[0] != colours[2]
+
+
+def test_of_each_token_the_most_similar_one_is_framed():
+    similarities = np.array([[0.1, 0.9, 0.2], [0.4, 0.3, 0.0]])
+    picture = plots.token_similarities(["small", "dog"], ["a", "tiny", "cat"], similarities)
+    assert png(picture)
+    assert "small – tiny 0.9; dog – a 0.4" in picture.alt
+    frames = [patch.get_xy() for patch in picture.axes[0].patches]
+    assert frames == [(0.5, -0.5), (-0.5, 0.5)]

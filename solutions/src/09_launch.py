@@ -631,7 +631,7 @@ service.running, again.running
 # **On your own data:** drop twenty photos on the page.
 #
 # **Next:** the service without a notebook, `uvicorn app_snippets.reverse_image_search:app`, and
-# [its code](../app_snippets/reverse_image_search.py) · **Before:** [08 · Work that takes time](08_async.ipynb)
+# [its code](../app_snippets/reverse_image_search.py). Then [10 · Text search](10_text_search.ipynb) · **Before:** [08 · Work that takes time](08_async.ipynb)
 
 # %% [markdown]
 # ## Going deeper

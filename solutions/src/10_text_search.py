@@ -197,10 +197,12 @@ plots.lit_texts(asked, {name: texts[names.index(name)] for name in found})
 judged = datasets.judged_queries()
 for query in judged[:120:20]:
     print(f"{query.slice:10} {query.text}")
-print(list(judged[27].grades.items())[:4], "for", judged[27].text)
+one = judged[20]
+print({name: grade for name, grade in one.grades.items() if grade})
 
 # %% [markdown]
-# 2 means that a person can stop here, and 1 that it helps. All else is 0.
+# The last line has the judgements of the second query that are above 0. 2 means that a person can stop here, and 1 that it
+# helps. All else is 0.
 #
 # A good search has the good ones, and has them early. The usual measure is the [[nDCG|normalised discounted cumulative gain]],
 # nDCG for short, which compares an order of results with the best possible one. A result at rank 1 is worth
@@ -277,11 +279,10 @@ plots.score_by_slice({"words": by_words, "vectors": by_vectors}, slices)
 #
 # ## Is it luck? · 3 min
 #
-# Vectors are ahead by .17. With 60 other queries it would be another number. Which one? We have no other queries, so we
-# draw from those that we have, with replacement: some come twice, some not at all. The
-# [[bootstrap]] is this trick: to draw again from one's own sample, many times, and to look how much a result changes.
+# Vectors are ahead by about .17. Other queries would give another number. The [[bootstrap]] estimates how different it could be: one draws again
+# from one's own sample, with replacement, many times. Some queries then come twice, some not at all.
 #
-# We draw *queries*, each with the results of both searches. A query that is hard for one is often hard for the other.
+# We draw *queries*, each with the results of both searches.
 
 # %% tags=["nbval-ignore-output"]
 rng = np.random.default_rng(10)
@@ -357,13 +358,13 @@ for search, of_each in measured.items():
 # %% [markdown]
 # ### ✍️ Your turn 10.3 · 7 min: break it, fix it: two scales
 #
-# Stretch the scores of each search to run from 0 to 1 first. Write `fused(by_word, by_vector, share)`:
+# Stretch the scores of each search first. Write `fused(by_word, by_vector, share)`:
 #
 # - `by_word` and `by_vector` are dictionaries from names to scores. Either may be empty.
-# - Within each: the lowest score becomes 0, the highest 1, the others lie between them as before. If all scores are equal, all become 1.
-# - A name gets `share` times its stretched score by words, plus `1 - share` times that by vectors. Where a search
-#   does not have it, it gets 0 from that search.
-# - Return a dictionary of all names with their new scores, the best first. Leave both arguments as they are.
+# - Within each: the lowest score becomes 0, the highest 1. If all are equal, all become 1.
+# - A name gets `share` times its stretched score by words, plus `1 - share` times that by vectors. A search that does
+#   not have it gives 0.
+# - Return a dictionary of all names with their new scores, the best first.
 
 
 # %%
@@ -709,7 +710,7 @@ service.running
 # %%
 from workshop.retrieval import maxsim
 
-needed, answer_text = "smaller picture", "Make this image into a thumbnail"
+needed, answer_text = "change picture size", "Returns a resized copy of this image"
 pieces = {text: encoder.tokenizer.encode(text).tokens[1:-1] for text in (needed, answer_text)}
 asked_vectors, text_vectors = encoder.token_vectors([needed, answer_text])
 similar = asked_vectors @ text_vectors.T

@@ -540,7 +540,7 @@ for text in ("What does the sign ✍️ mark?", "Why does a search for blue find
 # **On your own data:** let the bot read notes of yours, and write ten questions before you try it.
 #
 # **Next:** the glossary, [all terms of the course](glossary.ipynb) ·
-# **Before:** [09 · Launch a service from a cell](09_launch.ipynb)
+# **Before:** [10 · Text search](10_text_search.ipynb)
 
 # %% [markdown]
 # ## Going deeper
