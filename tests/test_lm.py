@@ -74,6 +74,11 @@ def test_it_computes_what_another_program_does(language_model):
     tokens = reference["tokens"].tolist()
     text = json.loads((DATA / "lm" / "lm.json").read_text(encoding="utf-8"))["text"]
     assert language_model.encode(text) == tokens
+    x = language_model.weights["token_embd.weight"][tokens]
+    language_model.forget()
+    x = x + language_model.attend(language_model.norm(x, "blk.0.attn"), "blk.0.attn", 0)
+    thought = language_model.think(language_model.norm(x, "blk.0.ffn"), "blk.0.ffn")
+    assert np.abs(thought - reference["thought"]).max() < 1e-3
     language_model.forget()
     scores = language_model.scores(tokens)
     assert np.abs(scores - reference["scores"]).max() < 1e-3
@@ -94,7 +99,7 @@ def test_what_is_shipped_fits_together():
     asked = [one["question"] for one in lm.questions()]
     rows = lm.measured()
     ways = {row["way"] for row in rows}
-    assert len(asked) == 16 and len(ways) == 4
+    assert len(asked) == 16 and len(ways) == 6
     assert {(row["way"], row["question"]) for row in rows} == {(w, q) for w in ways for q in asked}
     for one in lm.questions():  # each passage has the words of a right answer
         assert all(re.search(words, one["passage"].lower()) for words in one["right"]), one

@@ -1,7 +1,7 @@
 """Makes data/lm/measured.json: what chapter 20's model answers to data/lm/questions.json.
 
     make lm
-    python tools/measure_lm.py       four ways of asking each question, some minutes
+    python tools/measure_lm.py       six ways of asking each question, some minutes
 
 An answer is right if it has all the words that the question's `right` lists. It refuses if it says
 that the text does not tell, or that it does not know, whatever else it says. Both rules were compared
@@ -21,12 +21,13 @@ from tqdm import tqdm
 from workshop import lm
 
 LIMIT = 40  # tokens
-ORDER = "If the text does not say it, answer: I do not know."
+ORDER = "If the text does not say it, answer: I do not know."  # behind the question
+FIRST = f"Answer from the text only. {ORDER}"  # as the system's turn, before all others
 REFUSES = re.compile(r"text (does not|is not)|not know|not sure|not familiar|no information")
 
 
 def ways(questions: list[dict], number: int) -> dict[str, str]:
-    """Four prompts for one question; the other passage is that of a question half the list away."""
+    """Six prompts for one question; the other passage is that of a question half the list away."""
     asked, own = questions[number]["question"], questions[number]["passage"]
     other = questions[(number + len(questions) // 2) % len(questions)]["passage"]
     return {
@@ -34,6 +35,8 @@ def ways(questions: list[dict], number: int) -> dict[str, str]:
         "passage": lm.chat(f"{own}\n\n{asked}"),
         "own passage, order": lm.chat(f"{own}\n\n{asked} {ORDER}"),
         "other passage, order": lm.chat(f"{other}\n\n{asked} {ORDER}"),
+        "own passage, order first": lm.chat(f"{own}\n\n{asked}", FIRST),
+        "other passage, order first": lm.chat(f"{other}\n\n{asked}", FIRST),
     }
 
 

@@ -304,8 +304,9 @@ def measured() -> list[dict[str, Any]]:
     """What the model answered to `questions`, by tools/measure_lm.py: way, question, answer.
 
     right    whether the answer is right; refused: whether it says that the text has no answer
-    way      "alone", "passage", and with the order to say so where the text has no answer
-             "own passage, order" and "other passage, order"
+    way      "alone", "passage"; with the order to say so where the text has no answer, behind the
+             question, "own passage, order" and "other passage, order"; with that order as the
+             system's turn, "own passage, order first" and "other passage, order first"
     """
     return json.loads(_shipped("measured.json"))
 

@@ -539,7 +539,8 @@ for text in ("What does the sign ✍️ mark?", "Why does a search for blue find
 #
 # **On your own data:** let the bot read notes of yours, and write ten questions before you try it.
 #
-# **Next:** the glossary, [all terms of the course](glossary.ipynb) ·
+# **Next:** [12 · Recommender](12_recommender.ipynb), or the bonus
+# [20 · A language model in a hundred lines](20_language_model.ipynb) ·
 # **Before:** [10 · Text search](10_text_search.ipynb)
 
 # %% [markdown]

@@ -544,20 +544,21 @@ for row in measured:
 # %% [markdown]
 # ## A prompt cannot make it say "I do not know" · 4 min
 #
-# An obvious remedy is an order: *If the text does not say it, answer: I do not know.* We gave this order with the right passage, and with the passage of another question. Only in the
-# second case should the model refuse.
+# An obvious remedy is an order: *If the text does not say it, answer: I do not know.* We gave it with the right passage and with the passage of another question. Only with the other passage should the model
+# refuse. The order stood behind the question, or first, as a turn of the *system*.
 #
-# **Predict before you run:** how often does it refuse in each case?
+# **Predict before you run:** how often does it refuse in each of the four cases?
 
 # %%
 for way in ("own passage, order", "other passage, order"):
-    rows = [row for row in measured if row["way"] == way]
-    refused = sum(row["refused"] for row in rows)
-    print(f"{way:22} {refused:2} of {len(rows)} refused")
+    for place in ("", " first"):
+        rows = [row for row in measured if row["way"] == way + place]
+        refused = sum(row["refused"] for row in rows)
+        print(f"{way}{place:7} {refused:2} of {len(rows)} refused")
 
 # %% [markdown]
-# It refuses nearly always, and more often where the answer *is* in the passage. The order makes a refusal sound likely; the model does not look whether it is due. Written in other words, the same order may
-# make it refuse never.
+# Behind the question, the order makes it refuse nearly always, and more often where the answer *is* in the passage. As the system's turn, the order does almost nothing. So the place of the order decides, and not
+# whether the passage has the answer.
 #
 # What can refuse is a number that we compare. The embeddings of question and passage, as in chapter 02, have a similarity. We refuse below 0.33.
 

@@ -116,10 +116,10 @@ def _rotate(rows, places, sign=1, halves=False, base=100_000.0, divisor=1.0) -> 
 
 @register(
     "20.2",
-    "`rows[:, 0::2]` has the first number of each pair, `rows[:, 1::2]` the second. How many pairs are there?",
-    "`np.arange(0, d, 2)` is `2 * i` for each pair. `np.outer(places, speeds)` is the table of angles: a row for each row, a "
+    "`vectors[:, 0::2]` has the first number of each pair, `vectors[:, 1::2]` the second. How many pairs are there?",
+    "`np.arange(0, d, 2)` is `2 * i` for each pair. `np.outer(places, speeds)` is the table of angles: a row for each vector, a "
     "column for each pair.",
-    "Compute both new numbers from the *old* pair: write them into a new array, `np.empty(rows.shape)`.",
+    "Compute both new numbers from the *old* pair: write them into a new array, `np.empty(vectors.shape)`.",
     "`turned[:, 0::2] = a * np.cos(angles) - b * np.sin(angles)`, and the odd columns likewise with `sin` and `cos` changed over and a plus.",
 )
 def rotate(rotate: Callable) -> str:
@@ -159,7 +159,7 @@ def _name_turn(got: np.ndarray, rows: np.ndarray, places: np.ndarray) -> None:
     ]
     rank = np.arange(len(rows))
     if not np.array_equal(places, rank) and np.allclose(got, _rotate(rows, rank), atol=2e-3):
-        raise Wrong(f"rows were turned by 0, 1, 2 …, though their places are {places.tolist()}")
+        raise Wrong(f"vectors were turned by 0, 1, 2 …, though their places are {places.tolist()}")
     for options, said in known:
         with np.errstate(all="ignore"):
             if np.allclose(got, _rotate(rows, places, **options), atol=2e-3):
@@ -168,7 +168,7 @@ def _name_turn(got: np.ndarray, rows: np.ndarray, places: np.ndarray) -> None:
         raise Wrong("the result holds nan or infinity")
     if not np.allclose(np.linalg.norm(got, axis=1), np.linalg.norm(rows, axis=1), rtol=1e-3):
         raise Wrong(
-            "turning changes no length, but a row comes back longer or shorter: was a number of a pair "
+            "turning changes no length, but a vector comes back longer or shorter: was a number of a pair "
             "overwritten before the other was computed?"
         )
     if not places.any():
