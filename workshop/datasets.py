@@ -294,6 +294,7 @@ def movielens() -> tuple[list[Film], Ratings]:
 
 def _film(number: int, title: str, year: float, genres: str) -> Film:
     # "Matrix, The" is sorted by its first word that says something
+    title = title.strip()
     match = re.fullmatch(r"(.+), (The|A|An|Le|La|Les|L'|Il|El|Das|Der|Die)( \(.*\))?", title)
     if match:
         gap = "" if match[2].endswith("'") else " "

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,10 +20,12 @@ LIKED = 4.0  # stars
 KNOWN = 2  # likes that a film must have before a model learns it
 PROFILE = 4  # likes that must be known of a tested user, at least
 YEAR = 365.25 * 24 * 3600  # seconds
+RECENT = 2  # years in which likes count as recent
 CUTS = (0.5, 0.6, 0.7, 0.8, 0.9)  # shares of all ratings that lie before
 DIM = 32
 WEIGHT = 0.1  # of the most popular film of late, in likes; chosen on the first two cuts
 DISLIKE = 0.5  # of a film that one does not want, in likes
+SHORT = 0.02  # length of the vectors of films that so few like that their direction says little
 
 Scorer = Callable[[np.ndarray], np.ndarray]  # liked films (n,) -> a score for every film
 
@@ -59,7 +61,9 @@ def moments(ratings: Ratings, shares: Sequence[float] = CUTS) -> list[float]:
     return [float(times[int(len(times) * share)]) for share in shares] + [float("inf")]
 
 
-def trial(ratings: Ratings, moment: float, end: float = float("inf"), years: float = 2) -> Trial:
+def trial(
+    ratings: Ratings, moment: float, end: float = float("inf"), years: float = RECENT
+) -> Trial:
     """Learn from what came before `moment`; test on users whose first rating is in [moment, end).
 
     A tested user has at least `PROFILE` likes in the profile. Films that the past does not know are
@@ -92,7 +96,7 @@ def random_trial(ratings: Ratings, share: float = 0.2, seed: int = 0) -> Trial:
     held = np.random.default_rng(seed).random(len(likes)) < share
     past, future = likes.where(~held), likes.where(held)
     matrix, films = likes_matrix(past)
-    late = past.film[past.time >= ratings.time.max() - 2 * YEAR]
+    late = past.film[past.time >= ratings.time.max() - RECENT * YEAR]
     recent = np.bincount(late, minlength=films.max(initial=0) + 1).astype(np.float32)[films]
     people = []
     for user in np.unique(likes.user):
@@ -204,7 +208,7 @@ def by_vectors(one: Trial, dim: int = DIM, weight: float = 0.0) -> Scorer:
 def by_cosine(one: Trial, dim: int = DIM) -> Scorer:
     """The same vectors, compared by angle: how long a film's vector is does not count."""
     vectors = item_vectors(one.matrix, dim)
-    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    vectors = unit(vectors)
     return lambda liked: vectors @ vectors[liked].sum(axis=0)
 
 
@@ -277,37 +281,50 @@ def as_cosine(vectors: np.ndarray, longest: float | None = None) -> np.ndarray:
     return np.column_stack([vectors, np.sqrt(np.maximum(rest, 0))]).astype(np.float32)
 
 
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """The vectors (n, d) at length 1; what is all zeros stays so."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+def person(likes: np.ndarray, dislikes: np.ndarray) -> np.ndarray:
+    """The vector (d,) of who likes films of vectors (l, d) and does not want those of (m, d)."""
+    return likes.sum(axis=0) - DISLIKE * dislikes.sum(axis=0)
+
+
 class Recommender:
     """What is learnt from all ratings, for films of which some came after them.
 
     films    as `datasets.movielens` gives them
     ratings  of them
 
+    counts      (n,) int, likes of each film
     vectors     (n, 32) float32 of each film; one that too few like has that of its genres
     popularity  (n,) float32 from 0 to 1, likes in the last two years as a share of the most liked
+    categories  (n,) of each film the rarest of its genres
     longest     length of the longest (vector, popularity)
     """
 
     def __init__(self, films: Sequence[Film], ratings: Ratings) -> None:
         self.films = films
-        learnt = trial(ratings, float("inf"))
-        last = float(ratings.time.max())
         likes = ratings.where(ratings.stars >= LIKED)
-        recent = np.bincount(likes.film[likes.time >= last - 2 * YEAR], minlength=len(films))
+        self.counts = np.bincount(likes.film, minlength=len(films))
+        late = likes.film[likes.time >= float(ratings.time.max()) - RECENT * YEAR]
+        recent = np.bincount(late, minlength=len(films))
         self.popularity = (recent / max(1, recent.max())).astype(np.float32)
-        own = item_vectors(learnt.matrix)
+        matrix, learnt = likes_matrix(likes)
+        own = item_vectors(matrix)
         self._mean = own.mean(axis=0)
-        names = sorted({genre for film in films for genre in film.genres})
-        known = [set(films[row].genres) for row in learnt.films]
+        known = [set(films[row].genres) for row in learnt]
         self.genres = {
-            genre: own[chosen].mean(axis=0)
-            for genre in names
-            if (chosen := [genre in genres for genres in known]) and any(chosen)
+            genre: own[[genre in genres for genres in known]].mean(axis=0)
+            for genre in sorted(set().union(*known))
         }
         self.vectors = np.array([self.by_genres(film.genres) for film in films], np.float32)
-        self.vectors[learnt.films] = own
+        self.vectors[learnt] = own
+        self.categories = list(of_genre(films))
         both = np.column_stack([self.vectors, self.popularity])
         self.longest = float(np.linalg.norm(both, axis=1).max())
+        self._rows = {(film.title.lower(), film.year): row for row, film in enumerate(films)}
 
     def by_genres(self, genres: Sequence[str]) -> np.ndarray:
         """A vector (32,) for a film that nobody has rated: the mean of its genres' vectors."""
@@ -320,16 +337,89 @@ class Recommender:
         rows = best(self.vectors @ user + WEIGHT * self.popularity, liked, k)
         return rows, parts(self.vectors, self.popularity, liked, rows)
 
-    @cached_property
-    def rows(self) -> dict[tuple[str, int | None], int]:
-        """The row of a film by title, in small letters, and year."""
-        return {(film.title.lower(), film.year): row for row, film in enumerate(self.films)}
+    def likes(self, film: Film) -> int:
+        """How many like the film of that title and year; 0 if it is not known here."""
+        row = self._rows.get((film.title.lower(), film.year))
+        return 0 if row is None else int(self.counts[row])
+
+    def taste(self, films: Sequence[Film]) -> np.ndarray:
+        """For each film its vector, its popularity, and the number of `as_cosine`: (n, 34), length 1.
+
+        A film that is not known here, by its title and year, has the vector of its genres.
+        """
+        found = np.zeros((len(films), DIM + 1), np.float32)
+        for number, film in enumerate(films):
+            row = self._rows.get((film.title.lower(), film.year))
+            if row is None:
+                found[number, :DIM] = self.by_genres(film.genres)
+            else:
+                found[number] = [*self.vectors[row], self.popularity[row]]
+        return as_cosine(found, self.longest) / self.longest
+
+    def query(self, likes: np.ndarray, dislikes: np.ndarray) -> np.ndarray:
+        """What to search `taste` with, (34,), for likes (l, 34) and dislikes (m, 34)."""
+        user = person(likes[:, :DIM], dislikes[:, :DIM]) * self.longest
+        return np.array([*user, WEIGHT, 0], np.float32)
+
+    def likeness(self, taste: np.ndarray) -> np.ndarray:
+        """From `taste` (n, 34), vectors of which cosines say how alike two films are: (n, 33), length 1.
+
+        Who likes a film counts, and not how many do. But of a film that very few like nobody knows
+        what it is like: its vector is short, and it is held back.
+        """
+        vectors = taste[:, :DIM] * self.longest
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return as_cosine(vectors / (lengths + SHORT), longest=1)
+
+    def explain(
+        self, taste: np.ndarray, likes: np.ndarray, dislikes: np.ndarray, ids: Sequence[str]
+    ) -> Iterator[dict[str, Any]]:
+        """What the scores of films of `taste` (k, 34) are made of, for likes and dislikes as above.
+
+        ids   (l,) of the likes
+
+        `likes`, `dislikes` and `popularity` add up to `score`; `made` says whether at least three
+        quarters of it come from "vectors" or from "popularity", or "both"; `because` names the three
+        likes with the largest parts, of those above 0.
+        """
+        scale = self.longest**2
+        own = scale * taste[:, :DIM] @ likes[:, :DIM].T
+        less = -DISLIKE * scale * (taste[:, :DIM] @ dislikes[:, :DIM].T).sum(axis=1)
+        popular = WEIGHT * self.longest * taste[:, DIM]
+        for row, disliked, popularity in zip(own, less.tolist(), popular.tolist(), strict=True):
+            liked = float(row.sum())
+            first = [place for place in np.argsort(-row, kind="stable")[:3] if row[place] > 0]
+            personal = max(0.0, liked + disliked)
+            made = "both"
+            if personal <= 0.25 * (personal + popularity):
+                made = "popularity"
+            elif popularity <= 0.25 * (personal + popularity):
+                made = "vectors"
+            yield {
+                "score": liked + disliked + popularity,
+                "made": made,
+                "because": [{"id": ids[place], "part": float(row[place])} for place in first],
+                "likes": liked,
+                "dislikes": disliked,
+                "popularity": popularity,
+            }
+
+    def known(self, size: int = 100) -> Iterator[list[tuple[int, str, str]]]:
+        """MovieLens's number, the text and the rarest genre of the films that two people like, or more.
+
+        A hundred at once, the most liked last.
+        """
+        order = np.argsort(self.counts, kind="stable")
+        rows = order[self.counts[order] >= KNOWN].tolist()
+        for start in range(0, len(rows), size):
+            films = [(self.films[row], self.categories[row]) for row in rows[start : start + size]]
+            yield [(film.id, " | ".join([film.name, *film.genres]), genre) for film, genre in films]
 
 
 # ------------------------------------------------------------------------------ films as text
 
 _TEXT = re.compile(r"(?P<title>[^|]+?)\s*(?:\((?P<year>\d{4})\))?\s*(?:\|(?P<genres>.*))?", re.S)
-NAME_DIM = 256
+NAME_DIM = 512
 
 
 def read_film(text: str) -> Film:
@@ -338,7 +428,7 @@ def read_film(text: str) -> Film:
     Raises ValueError when there is no title.
     """
     match = _TEXT.fullmatch(text.strip())
-    if not match or not re.search(r"\w", match["title"]):
+    if not match or not re.search(r"[^\W_]", match["title"]):
         raise ValueError(
             "a film is written as `Title (Year) | Genre | Genre`, and this has no title"
         )
@@ -351,9 +441,9 @@ def _year(year: str | None) -> int | None:
 
 
 def name_vector(name: str) -> np.ndarray:
-    """Which three letters in a row a name has, (256,) float32, L2-normalised; zeros if it has none.
+    """Which three letters in a row a name has, (512,) float32, L2-normalised; zeros if it has none.
 
-    Names that are spelt nearly alike share most of them. Each goes to one of 256 places by its
+    Names that are spelt nearly alike share most of them. Each goes to one of 512 places by its
     checksum: two may meet, which seldom matters.
     """
     vector = np.zeros(NAME_DIM, np.float32)

@@ -299,7 +299,8 @@ export function chosen() {
   return { limit: page.hits ?? 24, ...(category && { category }), ...(mode && { mode }) };
 }
 
-function search({ text, item, items, unlike = [], file }, about) {
+/** How hits come, unless a system says otherwise: start({search}) may call it for what it does not do itself. */
+export function search({ text, item, items, unlike = [], file }, about) {
   if (text) return postJson("search", { text, ...about });
   if (item) return postJson("search", { item_id: item.id, ...about });
   if (file) return call("search/file", { method: "POST", body: formData([["file", file], ...Object.entries(about)]) });

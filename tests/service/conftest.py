@@ -10,7 +10,7 @@ from services import SERVICES, Case, Running, running
 
 OFTEN = "1000000/minute"  # tests that share a service upload more than people do
 # What a marked test is about: it runs over the services that have that. A test that names the `owner`
-# of what it tests runs over that service.
+# of what it tests runs over that service; one with the mark `service("name")` over that one.
 ONLY = {
     "pictures": lambda case: case.media_type.startswith("image/"),
     "texts": lambda case: case.is_text,
@@ -20,6 +20,7 @@ ONLY = {
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "on_server: runs over a Milvus server as well")
+    config.addinivalue_line("markers", "service(name): runs over the service of that name")
     for mark in ONLY:
         config.addinivalue_line("markers", f"{mark}: runs over the services that know such items")
 
@@ -31,6 +32,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not case:
             return True
         marked = [fit for mark, fit in ONLY.items() if item.get_closest_marker(mark)]
+        named = item.get_closest_marker("service")
+        if named and case.name not in named.args:
+            return False
         placed = not params.get("place") or item.get_closest_marker("on_server")
         return placed and all(fit(case) for fit in marked) and params.get("owner", case) is case
 

@@ -18,7 +18,7 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
-from app_snippets import reverse_image_search, text_search
+from app_snippets import recommender, reverse_image_search, text_search
 from workshop import datasets, launch
 
 PATIENCE = 600  # seconds, on a busy machine, where a passing test does not wait
@@ -98,6 +98,20 @@ SERVICES = [
         sparse=("words",),
         sparse_modes=("words",),
         broken="Käse".encode("latin-1"),
+    ),
+    Case(
+        name="recommender",
+        create_app=lambda **settings: recommender.create_app(recommender.Settings(**settings)),
+        module="app_snippets.recommender:app",
+        samples=3878,
+        sources=39,
+        dim=34,
+        files=[(f"{n}.txt", f"Film {n} of a trial (200{n}) | Sci-Fi".encode()) for n in range(4)],
+        text="matrix",
+        category="Sci-Fi",
+        media_type="text/plain; charset=utf-8",
+        broken="Käse".encode("latin-1"),
+        calls=("POST /recommend",),
     ),
     Case(
         name="notes",

@@ -39,7 +39,7 @@ def test_texts_are_taken_in_named_shown_and_found(loaded):
         },
     )
     assert (job["state"], job["total"], job["done"], job["items"]) == ("done", 2, 2, 2)
-    (first, *_) = loaded.hits(text="an animal in the cold", category="sent")
+    (first, *_) = loaded.hits(text="a walrus in the cold", category="sent")
     assert first["payload"] | {"text": "A walrus sleeps on the quiet ice."} == first["payload"]
     media = loaded.client.get(f"items/{first['id']}/media")
     assert media.text == "A walrus sleeps on the quiet ice."
