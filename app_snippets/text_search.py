@@ -56,9 +56,8 @@ class TextHit(Hit):
 
     by_words: Place | None = None
     by_meaning: Place | None = None
-    spans: Sequence[
-        tuple[int, int]
-    ] = ()  # where payload.text has words of the search: (start, end)
+    spans: Sequence[tuple[int, int]] = ()  # (start, end) of words of the search in payload.text
+    name_spans: Sequence[tuple[int, int]] = ()  # and in payload.name
     corrected: str | None = None  # what was searched for, where that is not what was typed
 
 
@@ -134,8 +133,11 @@ class WordsAndMeaning(Texts):
         told = {} if text in (asked.text, asked.item) else {"corrected": text}
 
         def made(id: str) -> Found:
-            lit = self.words.spans(payloads[id]["text"], text)
-            return Found(id, fused[id], payloads[id], {"spans": lit, **places[id], **told})
+            lit = {
+                "spans": self.words.spans(payloads[id]["text"], text),
+                "name_spans": self.words.spans(payloads[id]["name"], text),
+            }
+            return Found(id, fused[id], payloads[id], {**lit, **places[id], **told})
 
         return [made(id) for id in sorted(fused, key=lambda id: (-fused[id], id))[: asked.limit]]
 

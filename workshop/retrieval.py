@@ -206,6 +206,10 @@ class Frequencies:
     def __contains__(self, word: str) -> bool:
         return self._having[word] > 0
 
+    def share(self, word: str) -> float:
+        """Share of the documents that have a word."""
+        return self._having[word] / max(1, self.documents)
+
     def idf(self, word: str) -> float:
         """`idf` of a word as things are now."""
         return idf(self.documents, self._having[word])
@@ -332,7 +336,7 @@ class WordSearch:
     The inner product of `document(…)` and `query(…)` is the BM25 score.
     """
 
-    TELLING = 1.0  # idf of a word worth to be lit: it is in less than four of ten documents
+    FREQUENT = 0.4  # share of the documents that have a word, from which on it is not lit
 
     def __init__(
         self, known: Callable[[str], bool], average: float, k1: float = K1, b: float = B
@@ -360,8 +364,11 @@ class WordSearch:
 
     def spans(self, text: str, query: str) -> list[tuple[int, int]]:
         """The words in a text that the query has and that tell something: (start, end) of each."""
-        idf = self.frequencies.idf
-        return spans(text, {word for word in words(query) if idf(word) > self.TELLING})
+        telling = {word for word in words(query) if not self._frequent(word)}
+        return spans(text, telling)
+
+    def _frequent(self, word: str) -> bool:
+        return self.frequencies.share(word) > self.FREQUENT
 
 
 def _numbered(weights: Mapping[str, float]) -> dict[int, float]:

@@ -1,25 +1,27 @@
-// The page of the text search: beside each hit, how the words and how the meaning found it; its words are lit.
-import { el, start, textCard } from "./service.js";
+// The page of the text search: beside each hit, how its words and how its meaning found it; the words are lit.
+import { $, el, litText, start, textCard } from "./service.js";
 
-const lists = ({ rank, score } = {}, decimals) =>
-  rank ? el("span", {}, `number ${rank} `, el("span", { class: "quiet" }, `score ${score.toFixed(decimals)}`)) : "not in the first 100";
+function place(found, decimals) {
+  if (!found) return "not among the first 100";
+  return el("span", {}, `rank ${found.rank} `, el("span", { class: "quiet" }, `score ${found.score.toFixed(decimals)}`));
+}
 
-function why({ by_words: words, by_meaning: meaning }, mode) {
-  if (!words && !meaning) return [];
+function why({ by_words: words, by_meaning: meaning }) {
+  const mode = $("mode").value;
+  if (!words && !meaning) return []; // of a list, or of texts like another one
   return [
-    ...(mode === "meaning" ? [] : [["By words", lists(words, 1)]]),
-    ...(mode === "words" ? [] : [["By meaning", lists(meaning, 2)]]),
+    ...(mode === "meaning" ? [] : [["By words", place(words, 1)]]),
+    ...(mode === "words" ? [] : [["By meaning", place(meaning, 2)]]),
   ];
 }
 
 start({
   card(node, hit) {
-    textCard(node, hit, { spans: hit.spans ?? [], why: why(hit, document.getElementById("mode").value) });
+    textCard(node, hit, { spans: hit.spans ?? [], why: why(hit) });
+    node.querySelector(".name").replaceChildren(litText(hit.payload.name, hit.name_spans ?? []));
   },
-  about: ({ category, text }) => [category, text],
   told({ hits }, { text }) {
-    const [first] = hits ?? [];
-    if (hits && !first && text) return "No text has one of these words. Search by meaning as well.";
-    return first?.corrected ? `Nothing here has all words of “${text}”. These are for “${first.corrected}”.` : undefined;
+    const corrected = hits?.[0]?.corrected;
+    return corrected && `Not every word of “${text}” is known here. These are for “${corrected}”.`;
   },
 });
