@@ -674,3 +674,10 @@ def test_every_model_file_has_source_licence_and_checksum():
         assert len(encoders.read_model_file(name)) == about["bytes"]
         assert about["source"] and about["licence"] and about["made"]
     assert sum(about["bytes"] for about in files.values()) < 30e6
+
+
+def test_vectors_and_tokens_are_those_of_the_two_calls(text):
+    vectors, tokens = text.vectors_and_tokens(TEXTS)
+    np.testing.assert_array_equal(vectors, text.encode(TEXTS))
+    for one, same in zip(tokens, text.token_vectors(TEXTS), strict=True):
+        np.testing.assert_array_equal(one, same)

@@ -200,22 +200,27 @@ class TextEncoder:
         What `encode` takes the mean of, without the two marks that the model puts around a text:
         late interaction (`retrieval.maxsim`) compares them piece by piece. Otherwise as `encode`.
         """
-        self._refuse(texts)
-        work = _map(
-            lambda index: self._token_vectors(texts, index), range(len(texts)), self.threads
-        )
-        found = []
-        with _bar(len(texts), "text", progress) as bar, closing(work) as results:
-            for vectors in results:
-                found.append(vectors)
-                bar.update()
-        return found
+        return self.vectors_and_tokens(texts, progress)[1]
 
-    def _token_vectors(self, texts: Sequence[str], index: int) -> np.ndarray:
+    def vectors_and_tokens(
+        self, texts: Sequence[str], progress: bool | None = None
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """What `encode` and what `token_vectors` gives, in the time of one of them."""
+        self._refuse(texts)
+        work = _map(lambda index: self._both(texts, index), range(len(texts)), self.threads)
+        vectors, tokens = np.empty((len(texts), self.dim), np.float32), []
+        with _bar(len(texts), "text", progress) as bar, closing(work) as results:
+            for row, (vector, pieces) in enumerate(results):
+                vectors[row] = vector
+                tokens.append(pieces)
+                bar.update()
+        return vectors, tokens
+
+    def _both(self, texts: Sequence[str], index: int) -> tuple[np.ndarray, np.ndarray]:
         ids = np.array([self._tokens(index, texts[index])], np.int64)
         feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
         (embeddings,) = self.session.run(None, feed)
-        return _normalise(embeddings[0, 1:-1])
+        return _normalise(embeddings[0].mean(axis=0)), _normalise(embeddings[0, 1:-1])
 
     @staticmethod
     def _refuse(texts: object) -> None:

@@ -143,6 +143,11 @@ def of_course(**choice) -> list[Passage]:
     return [passage for document in course(**choice) for passage in passages(document)]
 
 
+def has_headings(text: str) -> bool:
+    """Whether a text is written in sections, as Markdown: a line of it begins with # and a space."""
+    return re.search(r"^#{1,6} +\S", text, re.M) is not None
+
+
 def passages(document: Document) -> Iterator[Passage]:
     """The passages of a document: paragraphs of a .py file's docstrings, else parts of sections."""
     found = _docstrings(document) if document.name.endswith(".py") else _sections(document.text)

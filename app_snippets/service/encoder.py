@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -82,6 +83,7 @@ class Encoder:
     takes_text    whether `POST /items` takes texts in JSON
     batch         items that are encoded at once
     depth         hits that `rank` wants to see of each space, at least
+    kept          gives the path of the file that is kept for an item, or None; set by the service
     """
 
     name: str
@@ -92,6 +94,7 @@ class Encoder:
     takes_text: ClassVar[bool] = False
     batch: ClassVar[int] = 64
     depth: ClassVar[int] = 0
+    kept: Callable[[str], Path | None]
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings

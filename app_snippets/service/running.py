@@ -44,6 +44,7 @@ class Service:
                 settings.milvus_timeout,
                 encoder.changed if _listens(encoder) else None,
             )
+            encoder.kept = self.store.media
             self._opened = opened.pop_all()
         self._opened.callback(self.store.close)
         self.jobs.start()

@@ -4,11 +4,12 @@ A new service adds a Case, and every test here runs on it.
 """
 
 import io
+import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
-from app_snippets import recommender, reverse_image_search, text_search
-from workshop import datasets, launch
+from app_snippets import question_answering, recommender, reverse_image_search, text_search
+from workshop import answering, datasets, launch, passages
 
 PATIENCE = 600  # seconds, on a busy machine, where a passing test does not wait
 
@@ -49,7 +50,12 @@ class Case:
     sources: int = 0  # that its samples come in, if that is not one for each
     sparse: tuple[str, ...] = ()  # spaces that an old Milvus server cannot hold
     sparse_modes: tuple[str, ...] = ()  # and the modes that search nothing else
-    calls: tuple[str, ...] = ()  # that it alone has, as in "POST /ask"
+    # That it alone has, as in "POST /ask", each with a body that it answers; ITEM stands for an item's id.
+    calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def body(self, call: str, item_id: str) -> dict[str, Any]:
+        """A body that a call of the service's own answers."""
+        return json.loads(json.dumps(self.calls[call]).replace("ITEM", item_id))
 
     @property
     def accepted(self) -> int:
@@ -67,6 +73,8 @@ class Case:
             return f"The note with the number {number} tells of nothing else.".encode()
         return png((number, 90, 120))
 
+
+COURSE = passages.of_course(but=answering.LEFT_OUT)
 
 SERVICES = [
     Case(
@@ -111,7 +119,7 @@ SERVICES = [
         category="Sci-Fi",
         media_type="text/plain; charset=utf-8",
         broken="Käse".encode("latin-1"),
-        calls=("POST /recommend",),
+        calls={"POST /recommend": {"likes": ["ITEM"]}},
     ),
     Case(
         name="notes",
@@ -127,6 +135,24 @@ SERVICES = [
         broken="Käse".encode("latin-1"),
         sparse=("words",),
         sparse_modes=("words",),
+    ),
+    Case(
+        name="question_answering",
+        create_app=lambda **settings: question_answering.create_app(
+            question_answering.Settings(**settings)
+        ),
+        module="app_snippets.question_answering:app",
+        samples=len(COURSE),
+        sources=-(-len(COURSE) // question_answering.PIECE),
+        dim=384,
+        files=[(f"{n}.txt", f"A note about {n} apples and a pear.".encode()) for n in range(4)],
+        text="Why does HNSW miss neighbours?",
+        category="04_indexes",
+        media_type="text/plain; charset=utf-8",
+        broken="Käse".encode("latin-1"),
+        suffix=".npy",
+        calls={"POST /ask": {"question": "What is a growing segment?", "limit": 2}},
+        sparse=("words",),
     ),
 ]
 

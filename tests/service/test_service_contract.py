@@ -752,7 +752,7 @@ def test_unknown_addresses_and_methods_are_problems(loaded):
     assert refused.headers["allow"] == "DELETE, GET, HEAD, POST"
 
 
-@pytest.mark.keeps_files
+@pytest.mark.pictures
 def test_media_that_someone_removed_are_not_found(loaded, items):
     item_id = items[0][0]
     for media in (loaded.folder / "media").glob(f"{item_id}.*"):

@@ -183,11 +183,11 @@ def test_what_lacks_its_other_half_is_hidden_left_alone_and_whole_again_with_it(
 @pytest.mark.keeps_files
 def test_a_sample_that_lost_its_file_comes_back_with_the_samples(case, tmp_path, monkeypatch):
     with running(case, tmp_path) as service:
-        assert service.load_samples()["done"] == case.samples
+        assert service.load_samples()["done"] == case.accepted
     next((service.folder / "media").iterdir()).unlink()
     with running(case, tmp_path) as service:
         assert service.count() == case.samples - 1
-        assert service.load_samples()["done"] == case.samples
+        assert service.load_samples()["done"] == case.accepted
         assert service.count() == case.samples
     assert all(len(found) == case.samples for found in parts(service.folder, case, monkeypatch))
 
@@ -214,7 +214,8 @@ def test_a_folder_that_vanishes_is_made_again(case, tmp_path):
         shutil.rmtree(service.folder / "media")
         shutil.rmtree(service.folder / "incoming")
         (gone, _) = ids(service)
-        assert_problem(service.client.get(f"items/{gone}/media"), 404)
+        if not case.is_text:  # a text is no file
+            assert_problem(service.client.get(f"items/{gone}/media"), 404)
         assert service.load(case.files[2:])["done"] == 2
         assert service.client.delete(f"items/{gone}").status_code == 204
         assert service.count() == 3

@@ -73,8 +73,9 @@ def test_answers_about_what_is_there_are_as_described(attacked, owner, operation
     )
     if operation.label == "POST /search":
         request.body, request.media_type = {"item_id": item["id"]}, "application/json"
-    elif operation.label == "POST /recommend":
-        request.body, request.media_type = {"likes": [item["id"]]}, "application/json"
+    elif operation.label in owner.calls:
+        request.body = owner.body(operation.label, item["id"])
+        request.media_type = "application/json"
     elif operation.label in ("POST /items", "POST /search/file"):
         (name, body) = ("files", [attacked.case.files[0][1]])
         if operation.label == "POST /search/file":
