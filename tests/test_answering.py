@@ -63,8 +63,25 @@ def test_a_kind_of_question_can_be_asked_for():
 
 
 def test_right_passages_are_among_the_first_three(answers):
+    """Of the whole course: whoever adds a chapter that answers as well adds a truth for it."""
     assert hit_rate(answers, "ordinary") >= 0.80
-    assert hit_rate(answers, "paraphrased") >= 0.55
+    assert hit_rate(answers, "paraphrased") >= 0.50
+
+
+def test_right_passages_are_among_the_first_three_of_what_the_questions_were_written_from():
+    asked_of = [
+        passage
+        for document in COURSE.values()
+        for passage in passages.passages(document)
+        if not document.name[0].isdigit() or document.name < "10"
+    ]
+    small = Bot(asked_of, progress=False)
+    for kind, least in {"ordinary": 0.80, "paraphrased": 0.55}.items():
+        hits = [
+            any(holds(hit.passage, question) for hit in small.search(question.text))
+            for question in questions(kind)
+        ]
+        assert np.mean(hits) >= least
 
 
 def test_the_bot_beats_words_and_vectors_alone(bot, answers):

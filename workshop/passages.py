@@ -15,6 +15,7 @@ from pathlib import Path
 from workshop.errors import WorkshopError
 from workshop.paths import ROOT
 
+MODULES = ("datasets", "encoders", "errors", "health", "milvus", "paths", "serve")
 MAX_WORDS = 100  # of a passage that is made of several paragraphs; one paragraph stays whole
 
 # What a chapter says in each of its parts: it answers nothing, and looks like every question.
@@ -26,7 +27,7 @@ FOLDED = re.compile(r"<details>.*?</details>", re.S)
 HEADING = re.compile(r"#{1,6} +(.*)")
 EXERCISE = re.compile(r"✍️ Your turn [\d.]+ · \d+ min: ")
 NUMBER = re.compile(r"\d\d · ")
-MINUTES = re.compile(r" · \d+ min\b")
+MINUTES = re.compile(r"(?: ·|, about) \d+ min\b")
 BLOCK = re.compile(r"```.*?^```[^\n]*$|(?:(?!\n[ \t]*\n|^```).)+", re.S | re.M)
 ROW = re.compile(r"^[ \t]*\|.*$", re.M)
 RULER = re.compile(r"[\s|:-]*")
@@ -105,13 +106,17 @@ class Sentence:
 def course(root: Path = ROOT, *, but: tuple[str, ...] = ()) -> list[Document]:
     """The course's documents: README, chapters (the learner's notebooks), docstrings of `workshop`.
 
+    Of `workshop` those modules that it brings to every chapter: what single chapters need would only be
+    in the way of their own, longer explanation.
+
+
     root  the folder of the course
     but   names of documents to leave out, such as a chapter that quotes the questions themselves
 
     Raises WorkshopError that names the file when one cannot be read.
     """
     files = [root / "README.md", *sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
-    files += sorted((root / "workshop").glob("*.py"))
+    files += [root / "workshop" / f"{name}.py" for name in MODULES]
     found = [read(file, root) for file in files]
     return [document for document in found if document.name not in but]
 
