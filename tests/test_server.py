@@ -155,12 +155,20 @@ def test_a_machine_without_namespaces_gets_no_open_server(monkeypatch):
 
 def test_a_server_that_cannot_be_fetched_is_a_sentence(monkeypatch):
     """pip runs for real, with an index that is not there."""
+    monkeypatch.setattr(server.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(course, "has", lambda module: False)
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
     monkeypatch.setenv("PIP_RETRIES", "1")
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
     monkeypatch.setenv("PIP_FORCE_REINSTALL", "1")
     with pytest.raises(WorkshopError, match=r"Connect .*run again"):
+        server.install()
+
+
+def test_in_an_environment_of_ones_own_the_line_to_run_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(server.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(course, "PYTHON", tmp_path / "python")
+    with pytest.raises(WorkshopError, match=r"pip install .* -r requirements-server\.txt"):
         server.install()
 
 

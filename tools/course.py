@@ -185,10 +185,16 @@ def fetch(extra: str) -> None:
     Alone: its own requirements are not the course's, and what the course needs of it needs none.
     """
     module, name, megabytes = EXTRAS[extra]
+    lock = f"requirements-{extra}.txt"
+    if not PYTHON.exists():
+        raise Stop(
+            "There is no .venv here. In an environment of your own, run "
+            f"`pip install --no-deps --require-hashes -r {lock}` in this folder."
+        )
     if has(module):
         return
     print(f"Fetching {name} ({megabytes} MB). This happens once.", flush=True)
-    pip("--no-deps", "--require-hashes", "-r", f"requirements-{extra}.txt")
+    pip("--no-deps", "--require-hashes", "-r", lock)
     if (VENV / "installing").exists():
         (VENV / "installing").unlink()
 

@@ -12,6 +12,7 @@ port, on 127.0.0.1, through to it. Its data and its log are in `.workshop/server
 import argparse
 import contextlib
 import ctypes
+import importlib.util
 import json
 import os
 import platform
@@ -66,6 +67,8 @@ def check_machine() -> None:
 
 def install() -> None:
     """Install the package `milvus` beside the course's, at the version that was tested."""
+    if importlib.util.find_spec("milvus"):
+        return
     try:
         fetch("server")
     except Stop as stop:

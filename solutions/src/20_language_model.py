@@ -552,9 +552,10 @@ for row in measured:
 # %%
 for way in ("own passage, order", "other passage, order"):
     for place in ("", " first"):
-        rows = [row for row in measured if row["way"] == way + place]
+        full = way + place
+        rows = [row for row in measured if row["way"] == full]
         refused = sum(row["refused"] for row in rows)
-        print(f"{way}{place:7} {refused:2} of {len(rows)} refused")
+        print(f"{full:27} {refused:2} of {len(rows)} refused")
 
 # %% [markdown]
 # Behind the question, the order makes it refuse nearly always, and more often where the answer *is* in the passage. As the system's turn, the order does almost nothing. So the place of the order decides, and not
@@ -652,41 +653,36 @@ print(turns, "turns:", model.answer(prompt_text, limit=20))
 #
 # ### Rounding flips a near tie, about 5 min
 #
-# Chapter 04 has rounded vectors to eight bits, and almost nothing changed. People do the same with the cache, to save memory. `write` gives each token with its
+# Chapter 04 has rounded vectors to eight bits, and almost nothing changed. We do the same with one of the 272 arrays, the table of tokens. `write` gives each token with its
 # *lead*: its score minus the second best.
 
 
 # %%
-def rounded(cache):
-    """The keys and values of a layer, each row of 64 numbers rounded to 255 steps."""
-    step = np.abs(cache).max(axis=-1, keepdims=True) / 127
-    return np.round(cache / step).astype("f4") * step
+def rounded(array):
+    """An array (n, d), each row rounded to whole steps, 127 on each side of zero."""
+    step = np.abs(array).max(axis=1, keepdims=True) / 127
+    return np.round(array / step) * step
 
 
 # %%
-def written_roughly(start, count):
-    """`count` tokens after the tokens `start`; the cache is rounded after each."""
-    new, answer = start, []
-    model.forget()
-    for _ in range(count):
-        new = [int(model.scores(new).argmax())]
-        answer.append(new[0])
-        model.cache = [rounded(layer) for layer in model.cache]
-    return answer
+import copy
 
+rough_table = rounded(model.weights["token_embd.weight"])
+rough_model = copy.copy(model)
+rough_model.weights = model.weights | {"token_embd.weight": rough_table}
 
 # %%
 prompt_text = lm.chat(f"{questions[3]['passage']}\n\n{questions[3]['question']}")
 exact = list(model.write(prompt_text, limit=34))
-rough = written_roughly(model.encode(prompt_text), 34)
-print(model.decode([token for token, lead in exact]))
-print(model.decode(rough))
+rough = list(rough_model.write(prompt_text, limit=34))
+for written_tokens in (exact, rough):
+    print(model.decode([token for token, lead in written_tokens]))
 
 # %% [markdown]
 # **Predict before you run:** the two texts part at one token. How large was its lead, compared with those before?
 
 # %%
-same = [token == other for (token, lead), other in zip(exact, rough, strict=True)]
+same = [one[0] == other[0] for one, other in zip(exact, rough, strict=True)]
 parting = same.index(False)
 leads = np.array([lead for token, lead in exact])
 print(f"parting at token {parting}, lead {leads[parting]:.2f}")
@@ -695,7 +691,7 @@ print(f"smallest lead before: {leads[:parting].min():.2f}")
 # %% [markdown]
 # The lead was close to zero. A [[near tie]] is a step at which the two best tokens have almost the same score, so that a little rounding decides between them. After that, the texts have nothing more to do with each other.
 #
-# Other processors add in another order, and so they round differently. Two programs agree if their tokens agree *up to the first near tie*. Comparing whole texts says that one of them is wrong, though both are right.
+# Other processors, or two cores instead of one, add in another order, and so they round differently. Two programs agree if their tokens agree *up to the first near tie*. Comparing whole texts says that one of them is wrong, though both are right.
 
 # %% [markdown]
 # ### When does it know? about 3 min
