@@ -62,6 +62,36 @@ def _variant(
     return bm25
 
 
+def _by_part(part):
+    def bm25(query_words, text_words, frequency, total, average, k1=1.5, b=0.75):
+        score = 0.0
+        for word in query_words:
+            tf = text_words.count(word)
+            if tf:
+                n = frequency[word]
+                idf = math.log(1 + (total - n + 0.5) / (n + 0.5))
+                score += idf * part(tf, k1, b, len(text_words) / average)
+        return score
+
+    return bm25
+
+
+no_length = _by_part(lambda tf, k1, b, length: tf * (k1 + 1) / (tf + k1))
+no_limit = _by_part(lambda tf, k1, b, length: tf)
+
+
+def substring(query_words, text_words, frequency, total, average, k1=1.5, b=0.75):
+    text = " ".join(text_words)
+    score = 0.0
+    for word in query_words:
+        tf = text.count(word)
+        if tf:
+            n = frequency[word]
+            weight = math.log(1 + (total - n + 0.5) / (n + 0.5))
+            score += weight * tf * (k1 + 1) / (tf + k1 * (1 - b + b * len(text_words) / average))
+    return score
+
+
 def frequency_for_all(query_words, text_words, frequency, total, average, k1=1.5, b=0.75):
     score = 0.0
     for word in query_words:
@@ -154,6 +184,14 @@ def k_forgotten(ranking, grades, k):
     return dcg(found) / dcg(sorted(grades.values(), reverse=True)[:k])
 
 
+def one_more(ranking, grades, k):
+    return with_a_helper(ranking, grades, k + 1)
+
+
+def always_ten(ranking, grades, k):
+    return with_a_helper(ranking, grades, 10)
+
+
 def no_discount(ranking, grades, k):
     found = [grades.get(n, 0) for n in ranking[:k]]
     return sum(found) / sum(sorted(grades.values(), reverse=True)[:k])
@@ -232,6 +270,10 @@ def raw_sum(by_word, by_vector, share):
 
 def shares_swapped(by_word, by_vector, share):
     return with_stretch(by_word, by_vector, 1 - share)
+
+
+def default_for_zero(by_word, by_vector, share):
+    return with_stretch(by_word, by_vector, share or 0.5)
 
 
 def same_share(by_word, by_vector, share):
@@ -317,6 +359,9 @@ WRONG = {
         (_variant(gain=lambda k1: 1), "(k1 + 1) is missing"),
         (_variant(length=lambda text: len(set(text))), "number of different words"),
         (_variant(tf=lambda text, word: int(word in text)), "counts once, however often"),
+        (no_length, "length of the text plays no part"),
+        (no_limit, "counts in full, without a limit"),
+        (substring, "only the word itself counts"),
         (_variant(swapped=True), "k1 and b are swapped"),
         (frequency_for_all, "asks a dictionary for 'zebra'"),
         (defaults_only, "k1 is 0.5"),
@@ -330,6 +375,8 @@ WRONG = {
         (ideal_of_what_was_found, "names found only"),
         (ideal_without_k, "more than k names"),
         (k_forgotten, "names after the k-th"),
+        (one_more, "k is not obeyed"),
+        (always_ten, "k is not obeyed"),
         (no_discount, "every rank counts alike"),
         (off_by_one, "divided by log₂(2)"),
         (powers_of_two, "2 ** grade - 1"),
@@ -343,6 +390,7 @@ WRONG = {
         (raw_sum, "not stretched"),
         (shares_swapped, "weight of the words, not of the vectors"),
         (same_share, "`1 - share`"),
+        (default_for_zero, "words count 0: "),
         (by_highest, "only divided by the highest"),
         (one_scale_for_both, "a lowest and a highest score of its own"),
         (only_in_both, "is not in the result"),

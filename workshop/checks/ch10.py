@@ -26,10 +26,11 @@ from workshop.retrieval import idf, ndcg_at_k, weighted_fusion
 def bm25(bm25: Callable) -> str:
     """The score of a text, word by word."""
     texts = [
-        ["owl", "eats", "mouse"],
-        ["mouse", "mouse", "owl", "sleeps", "sleeps", "sleeps", "by", "day"],
+        ["owl", "eats", "mouse", "at", "night"],  # as long as the average
+        ["mouse", "mouse", "owl", "sleeps", "sleeps", "sleeps", "sleeps", "by"],
         ["hammer"],
         ["the", "owl", "and", "the", "mouse", "and", "the", "hammer"],
+        ["csvs", "and", "a", "csv"],  # one word stands in another
     ]
     frequency = dict(Counter(word for text in texts for word in set(text)))
     about = (frequency, len(texts), 5.0)
@@ -43,6 +44,8 @@ def bm25(bm25: Callable) -> str:
         (["mouse"], texts[1], 0.5, 0.75, "k1 is 0.5"),
         (["mouse"], texts[1], 1.5, 0.0, "b is 0: the length does not matter"),
         (["the", "and"], texts[3], 2.0, 1.0, "k1 is 2 and b is 1"),
+        (["csv"], texts[4], 1.5, 0.75, "the word csv, in a text that also has csvs"),
+        (["a"], texts[4], 1.5, 0.75, "the word a, in a text that has other words with this letter"),
         (["owl"], [], 1.5, 0.75, "a text without words"),
         ([], texts[0], 1.5, 0.75, "a query without words"),
     ]
@@ -74,19 +77,21 @@ def _bm25(
     b: float,
     weight: Callable[[int, int], float] = idf,
     gain: float | None = None,
-    length: int | None = None,
+    length: float | None = None,
     cap: int | None = None,
+    counted: Callable[[str], int] | None = None,
+    part: Callable[[float, float], float] | None = None,
 ) -> float:
     score = 0.0
     for word in query:
-        tf = text.count(word)
-        if tf:
+        tf = counted(word) if counted else text.count(word)
+        if tf and word in frequency:
             tf = min(tf, cap or tf)
             long = len(text) if length is None else length
             top = k1 + 1 if gain is None else gain
-            score += (
-                weight(total, frequency[word]) * tf * top / (tf + k1 * (1 - b + b * long / average))
-            )
+            pressure = k1 * (1 - b + b * long / average)
+            counts = part(tf, pressure) if part else tf * top / (tf + pressure)
+            score += weight(total, frequency[word]) * counts
     return score
 
 
@@ -105,6 +110,11 @@ def _why(got: float, case: tuple) -> str:
         "the idf is left out": {"weight": lambda N, n: 1.0},
         "the length is the number of different words here": {"length": len(set(text))},
         "a word counts once, however often the text has it": {"cap": 1},
+        "the length of the text plays no part": {"length": average},
+        "a repeated word counts in full, without a limit": {"part": lambda tf, pressure: tf},
+        "only the word itself counts, not a word in which its letters stand": {
+            "counted": " ".join(text).count
+        },
     }
     named = [
         slip
@@ -139,12 +149,12 @@ def ndcg(ndcg: Callable) -> str:
     grades = {"a": 2, "b": 1, "c": 0, "d": 2, "e": 1}
     cases = [
         (["a", "d", "b", "e"], grades, 10, "the best possible order"),
+        (["b", "e", "a", "d", "c"], grades, 2, "five names found, and k is 2"),
         (["d", "a", "e", "b"], grades, 4, "the best order, equals swapped"),
         (["b", "a", "d"], grades, 3, "a name with 1 before two with 2"),
         (["c", "a"], grades, 2, "the first name has the grade 0"),
         (["x", "a", "y", "b"], grades, 4, "two names that nobody judged"),
         (["a"], grades, 10, "one name found, and there are more good ones"),
-        (["b", "e", "a", "d", "c"], grades, 2, "five names found, and k is 2"),
         (["c", "x"], grades, 5, "nothing good found"),
         ([], grades, 5, "an empty ranking"),
         (["q", "p"], {"p": 1}, 1, "k is 1, and the good name is second"),
@@ -187,13 +197,15 @@ def _slip(got: float, ranking: Sequence[str], grades: Mapping[str, int], k: int)
         "rank 1 is divided by log₂(2), not by log₂(3)": dcg(found, 3) / dcg(ideal[:k], 3),
     }
     right = ndcg_at_k(ranking, grades, k)
+    others = [ndcg_at_k(ranking, grades, other) for other in (k + 1, k - 1, 5, 10, 20) if other]
+    wrong_k = any(np.isclose(got, other) for other in others)
     return next(
         (
             f": {slip}"
             for slip, value in slips.items()
             if np.isclose(got, value) and not np.isclose(value, right)
         ),
-        "",
+        ": k is not obeyed" if wrong_k else "",
     )
 
 
@@ -213,6 +225,8 @@ def fused(fused: Callable) -> str:
     cases = [
         (word, vector, 0.5, "two searches that count alike"),
         (word, vector, 0.2, "words count 0.2"),
+        (word, vector, 0, "words count 0"),
+        (word, vector, 1, "words count 1, and vectors 0"),
         (word, {}, 0.3, "vectors found nothing"),
         ({}, vector, 0.3, "words found nothing"),
         ({}, {}, 0.3, "nobody found anything"),
