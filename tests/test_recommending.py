@@ -20,6 +20,7 @@ from workshop.recommending import (
     by_vectors,
     by_vectors_and_popularity,
     item_vectors,
+    knowing_trial,
     likes_matrix,
     measure,
     moments,
@@ -28,6 +29,7 @@ from workshop.recommending import (
     parts,
     random_trial,
     read_film,
+    shuffled_trial,
     trial,
 )
 from workshop.retrieval import paired_bootstrap
@@ -114,6 +116,41 @@ def test_a_trial_learns_before_and_tests_those_who_come_after():
     ((profile, target),) = one.people
     # rows are in the order that `Ratings` promises, oldest first; 10 and 11 are unknown to the past
     assert (profile.tolist(), target.tolist()) == ([9, 8, 7, 6], [5, 4, 3, 2])
+
+
+def test_one_trial_shuffles_own_likes_and_nothing_else(trials):
+    one, mixed = trials[2], shuffled_trial(trials[2])
+    assert mixed.matrix is one.matrix and mixed.recent is one.recent
+    for (profile, target), (told, hidden) in zip(one.people, mixed.people, strict=True):
+        assert (len(told), len(hidden)) == (len(profile), len(target))
+        assert sorted([*told, *hidden]) == sorted([*profile, *target])
+    assert any(
+        set(told) != set(own) for (told, _), (own, _) in zip(mixed.people, one.people, strict=True)
+    )
+
+
+def test_one_trial_learns_from_later_likes_of_others_and_changes_no_person():
+    past = [(user, film, 5.0, 10.0) for user in (1, 2) for film in range(10)]
+    new = [(3, film, 4.0, 50.0 + film) for film in range(8)]
+    later = [(4, film, 4.0, 100.0 + 3 * recommending.YEAR) for film in (1, 2, 11)]
+    rows = ratings(*past, *new, *later)
+    honest, knowing = trial(rows, 50.0, 100.0), knowing_trial(rows, 50.0, 100.0)
+    for own, same in zip(honest.people[0], knowing.people[0], strict=True):
+        assert own.tolist() == same.tolist()
+    assert knowing.films.tolist() == honest.films.tolist() == list(range(10))
+    assert knowing.matrix.tolist() == [[1] * 10, [1] * 10, [0, 1, 1] + [0] * 7]
+    assert knowing.recent.tolist() == [0, 1, 1] + [0] * 7
+
+
+def test_likes_of_ones_own_future_are_the_leak(movielens, trials):
+    """Later likes of others add nothing; one's own, shuffled among those told, double the measure."""
+    times = moments(movielens[1])
+    held = trials[2:]
+    honest = measure(by_vectors, held).ndcg
+    knowing = [knowing_trial(movielens[1], times[i], times[i + 1]) for i in (2, 3, 4)]
+    assert abs(measure(by_vectors, knowing).ndcg.mean() - honest.mean()) < 0.02
+    shuffled = measure(by_vectors, [shuffled_trial(one) for one in held]).ndcg
+    assert paired_bootstrap(shuffled, honest).low > 0.1
 
 
 def test_recent_likes_are_of_the_two_years_before_the_moment():

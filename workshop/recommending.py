@@ -7,7 +7,7 @@ least four stars.
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -54,6 +54,11 @@ class Trial:
         """Likes of each film, (f,)."""
         return self.matrix.sum(axis=0)
 
+    @cached_property
+    def vectors(self) -> np.ndarray:
+        """`item_vectors` of the matrix, (f, 32): learnt once for all who measure with this trial."""
+        return item_vectors(self.matrix)
+
 
 def moments(ratings: Ratings, shares: Sequence[float] = CUTS) -> list[float]:
     """The times before which these shares of all ratings lie, and the end of time."""
@@ -88,9 +93,10 @@ def trial(
 
 
 def random_trial(ratings: Ratings, share: float = 0.2, seed: int = 0) -> Trial:
-    """The trial that flatters: a share of all likes, drawn at random, is the target of its users.
+    """The trial that misleads: a share of all likes, drawn at random, is the target of its users.
 
-    The same users are in the past and tested, and what is learnt comes from after what is tested.
+    What a user liked later is among what is told (`shuffled_trial` does only this), and "recent" is
+    counted at the end of all ratings (`knowing_trial` does only this).
     """
     likes = ratings.where(ratings.stars >= LIKED)
     held = np.random.default_rng(seed).random(len(likes)) < share
@@ -105,6 +111,40 @@ def random_trial(ratings: Ratings, share: float = 0.2, seed: int = 0) -> Trial:
         if len(profile) >= PROFILE and len(target):
             people.append((profile, target))
     return Trial(matrix, recent, films, people)
+
+
+def shuffled_trial(one: Trial, seed: int = 0) -> Trial:
+    """The same past and people, but each one's likes are shuffled before they are cut in half.
+
+    A profile then holds likes that came after those of the target.
+    """
+    rng = np.random.default_rng(seed)
+    people = []
+    for profile, target in one.people:
+        own = rng.permutation(np.concatenate([profile, target]))
+        people.append((own[: len(profile)], own[len(profile) :]))
+    return replace(one, people=people)
+
+
+def knowing_trial(ratings: Ratings, moment: float, end: float = float("inf")) -> Trial:
+    """The people of `trial`, profile and target too, but everybody else's likes of all times.
+
+    `recent` counts the two years before the last rating. Columns are those of `trial`.
+    """
+    one = trial(ratings, moment, end)
+    first = {}
+    for user, time in zip(ratings.user.tolist(), ratings.time.tolist(), strict=True):
+        first[user] = min(time, first.get(user, time))
+    tested = [user for user, time in first.items() if moment <= time < end]
+    likes = ratings.where((ratings.stars >= LIKED) & ~np.isin(ratings.user, tested))
+    likes = likes.where(np.isin(likes.film, one.films))
+    columns = np.searchsorted(one.films, likes.film)
+    users, rows = np.unique(likes.user, return_inverse=True)
+    matrix = np.zeros((len(users), len(one.films)), np.float32)
+    matrix[rows, columns] = 1
+    late = columns[likes.time >= ratings.time.max() - 2 * YEAR]
+    recent = np.bincount(late, minlength=len(one.films)).astype(np.float32)
+    return replace(one, matrix=matrix, recent=recent)
 
 
 def likes_matrix(likes: Ratings) -> tuple[np.ndarray, np.ndarray]:
@@ -200,14 +240,14 @@ def item_vectors(matrix: np.ndarray, dim: int = DIM) -> np.ndarray:
 
 def by_vectors(one: Trial, dim: int = DIM, weight: float = 0.0) -> Scorer:
     """Inner product with the user's vector, and `weight` times recent popularity (at most 1)."""
-    vectors = item_vectors(one.matrix, dim)
+    vectors = one.vectors if dim == DIM else item_vectors(one.matrix, dim)
     prior = weight * one.recent / max(1.0, one.recent.max())
     return lambda liked: vectors @ vectors[liked].sum(axis=0) + prior
 
 
 def by_cosine(one: Trial, dim: int = DIM) -> Scorer:
     """The same vectors, compared by angle: how long a film's vector is does not count."""
-    vectors = item_vectors(one.matrix, dim)
+    vectors = one.vectors if dim == DIM else item_vectors(one.matrix, dim)
     vectors = unit(vectors)
     return lambda liked: vectors @ vectors[liked].sum(axis=0)
 

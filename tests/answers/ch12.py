@@ -7,53 +7,117 @@ import numpy as np
 
 def with_isin(users, times, moment):
     past = times < moment
-    return past, ~np.isin(users, users[past])
+    new = ~np.isin(users, users[past])
+    told = np.zeros(len(users), bool)
+    for user in np.unique(users[new]):
+        rows = np.flatnonzero(users == user)
+        rows = rows[np.argsort(times[rows])]
+        told[rows[: len(rows) // 2]] = True
+    return past, told, new & ~told
 
 
-def with_loops(users, times, moment):
-    first = {}
+def with_lists(users, times, moment):
+    of_user = {}
     for user, time in zip(users.tolist(), times.tolist(), strict=True):
-        first[user] = min(time, first.get(user, time))
-    past = [time < moment for time in times.tolist()]
-    new = [first[user] >= moment for user in users.tolist()]
-    return np.array(past, bool), np.array(new, bool)
+        of_user.setdefault(user, []).append(time)
+    past, told, hidden = [], [], []
+    for user, time in zip(users.tolist(), times.tolist(), strict=True):
+        own = sorted(of_user[user])
+        new = own[0] >= moment
+        early = own.index(time) < len(own) // 2
+        past.append(time < moment)
+        told.append(new and early)
+        hidden.append(new and not early)
+    return past, told, hidden
 
 
-def with_unique(users, times, moment):
-    numbers, rows = np.unique(users, return_inverse=True)
-    first = np.full(len(numbers), np.inf)
-    np.minimum.at(first, rows, times)
-    return times < moment, first[rows] >= moment
+def with_counts(users, times, moment):
+    same = users[:, None] == users[None, :]
+    before = (same & (times[None, :] < times[:, None])).sum(axis=1)
+    new = ~(same & (times[None, :] < moment)).any(axis=1)
+    early = before < same.sum(axis=1) // 2
+    return times < moment, new & early, new & ~early
 
 
-def with_sets_and_lists(users, times, moment):
-    old = {u for u, t in zip(users, times, strict=True) if t < moment}
-    return [bool(t < moment) for t in times], [bool(u not in old) for u in users]
+def sorted_and_back(users, times, moment):
+    order = np.lexsort((times, users))
+    told = np.zeros(len(users), bool)
+    new = np.zeros(len(users), bool)
+    _, starts, counts = np.unique(users[order], return_index=True, return_counts=True)
+    for start, count in zip(starts, counts, strict=True):
+        own = order[start : start + count]
+        new[own] = times[own[0]] >= moment
+        told[own[: count // 2]] = new[own[0]]
+    return times < moment, told, new & ~told
 
 
 def at_the_moment_too(users, times, moment):
     past = times <= moment
-    return past, ~np.isin(users, users[past])
+    return past, *with_isin(users, times, moment)[1:]
+
+
+def later_than_the_moment(users, times, moment):
+    past = times < moment
+    before = np.isin(users, users[times <= moment])
+    told = with_isin(users, times, moment)[1]
+    return past, told & ~before, ~told & ~before
 
 
 def every_later_rating(users, times, moment):
-    return times < moment, times >= moment
-
-
-def later_ratings_of_new(users, times, moment):
-    past = times < moment
-    return ~np.isin(users, users[times >= moment]), ~np.isin(users, users[past])
+    past, told, _ = with_isin(users, times, moment)
+    return past, told, ~past & ~told
 
 
 def random_split(users, times, moment):
     rng = np.random.default_rng(0)
-    past = rng.random(len(users)) < 0.8
-    return past, ~past
+    past, told, hidden = with_isin(users, times, moment)
+    new = told | hidden
+    told = new & (rng.random(len(users)) < 0.5)
+    return past, told, new & ~told
+
+
+def as_they_stand(users, times, moment):
+    past, told, hidden = with_isin(users, times, moment)
+    new = told | hidden
+    told = np.zeros(len(users), bool)
+    for user in np.unique(users[new]):
+        rows = np.flatnonzero(users == user)
+        told[rows[: len(rows) // 2]] = True
+    return past, told, new & ~told
+
+
+def larger_half(users, times, moment):
+    past, told, hidden = with_isin(users, times, moment)
+    new = told | hidden
+    for user in np.unique(users[new]):
+        rows = np.flatnonzero(users == user)
+        rows = rows[np.argsort(times[rows])]
+        told[rows[: (len(rows) + 1) // 2]] = True
+    return past, told, new & ~told
+
+
+def half_of_all(users, times, moment):
+    past, told, hidden = with_isin(users, times, moment)
+    new = told | hidden
+    if not new.any():
+        return past, new, new
+    told = new & (times < np.median(times[new]))
+    return past, told, new & ~told
+
+
+def two_of_three(users, times, moment):
+    past, told, hidden = with_isin(users, times, moment)
+    return past, told | hidden
 
 
 def swapped(users, times, moment):
-    past, new = with_isin(users, times, moment)
-    return new, past
+    past, told, hidden = with_isin(users, times, moment)
+    return past, hidden, told
+
+
+def told_twice(users, times, moment):
+    past, told, hidden = with_isin(users, times, moment)
+    return past, told, told | hidden
 
 
 def sorted_first(users, times, moment):
@@ -61,34 +125,16 @@ def sorted_first(users, times, moment):
     return with_isin(users[order], times[order], moment)
 
 
-def numbers_of_users(users, times, moment):
-    past = times < moment
-    return past, np.setdiff1d(users, users[past])
-
-
 def rows_of_ratings(users, times, moment):
-    past, new = with_isin(users, times, moment)
-    return np.flatnonzero(past), np.flatnonzero(new)
+    return tuple(np.flatnonzero(mask) for mask in with_isin(users, times, moment))
 
 
 def zeros_and_ones(users, times, moment):
-    past, new = with_isin(users, times, moment)
-    return past.astype(int), new.astype(int)
-
-
-def one_thing(users, times, moment):
-    return times < moment
+    return tuple(mask.astype(int) for mask in with_isin(users, times, moment))
 
 
 def nothing(users, times, moment):
-    past = times < moment
-    new = ~np.isin(users, users[past])
-    past, new  # noqa: B018
-
-
-def last_rating(users, times, moment):
-    late = {u for u in users.tolist() if times[users == u].max() >= moment}
-    return times < moment, np.array([u in late for u in users.tolist()], bool)
+    with_isin(users, times, moment)
 
 
 # ------------------------------------------------------------------------------------------ 12.2
@@ -294,24 +340,26 @@ def sorts(table, liked, candidate):
 
 
 RIGHT = {
-    "12.1": [with_isin, with_loops, with_unique, with_sets_and_lists],
+    "12.1": [with_isin, with_lists, with_counts, sorted_and_back],
     "12.2": [stable, minus_infinity, with_sorted, by_a_one_hot_row],
     "12.3": [at_once, with_max, one_by_one],
 }
 WRONG = {
     "12.1": [
         (at_the_moment_too, "a rating at 30 is in your `past`"),
-        (every_later_rating, "is in your `new`"),
-        (later_ratings_of_new, "is not in your `past`"),
-        (random_split, "in your `past`"),
-        (swapped, "in your `past`"),
+        (later_than_the_moment, "neither `told` nor `hidden`"),
+        (every_later_rating, "its user was there at"),
+        (random_split, "a new user rates at"),
+        (as_they_stand, "a new user rates at"),
+        (larger_half, "`told` has the first"),
+        (half_of_all, "a new user rates at"),
+        (two_of_three, "three arrays are wanted"),
+        (swapped, "a new user rates at"),
+        (told_twice, "`told` and `hidden`"),
         (sorted_first, "in your `past`"),
-        (numbers_of_users, "one value for each of"),
         (rows_of_ratings, "one value for each of"),
         (zeros_and_ones, "dtype bool"),
-        (one_thing, "two arrays are wanted"),
         (nothing, "returns nothing"),
-        (last_rating, "is in your `new`"),
     ],
     "12.2": [
         (cut_too_early, "films come back"),

@@ -12,19 +12,21 @@ from workshop.checks import Wrong, call, register
 
 @register(
     "12.1",
-    "`past` is a comparison of `times` with `moment`. For `new`, think of the users who are *not* new: what have "
+    "`past` is a comparison of `times` with `moment`. For the new users, think of those who are *not* new: what have "
     "they done?",
-    "A user is not new if one of the ratings in `past` is theirs. All ratings of all other users are `new`.",
-    "`users[past]` are the users who were there before. `np.isin(users, those)` is True for each of their ratings.",
-    "`~` turns True into False and back: `new = ~np.isin(users, users[past])`.",
+    "`new = ~np.isin(users, users[past])` marks all ratings of users of whom none is in `past`.",
+    "For one new user, `rows = np.flatnonzero(users == user)` are the places of their ratings, and "
+    "`rows[np.argsort(times[rows])]` has them in the order of time.",
+    "`told` begins as `np.zeros(len(users), dtype=bool)`. For each of `np.unique(users[new])` it becomes True at the "
+    "first `len(rows) // 2` of these places. What is `new` and not `told` is `hidden`.",
 )
-def past_and_new(past_and_new: Callable) -> str:
-    """What was there before a moment, and who came after it."""
-    users = np.array([7, 3, 7, 9, 3, 9, 4, 5])
-    times = np.array([10, 50, 40, 30, 20, 35, 30, 99])
+def fair_split(fair_split: Callable) -> str:
+    """What was there before a moment, and the two halves of those who came after it."""
+    users = np.array([7, 3, 7, 9, 3, 9, 4, 5, 9, 4, 9])
+    times = np.array([10, 50, 40, 30, 20, 35, 70, 99, 33, 60, 90])
     cases = [
-        (users, times, 30, "the moment is 30"),
-        (users, times, 31, "the moment is 31"),
+        (users, times, 30, "a moment at which somebody rates"),
+        (users, times, 31, "a moment between two ratings"),
         (users, times + 0.5, 30.5, "times with halves of a second"),
         (users, times, 5, "nobody was there before"),
         (users, times, 500, "everything was before"),
@@ -35,25 +37,20 @@ def past_and_new(past_and_new: Callable) -> str:
     rng = np.random.default_rng(12)
     cases.append((rng.integers(0, 60, 400), rng.permutation(400), 150, "400 ratings of 60 users"))
     for who, when, moment, what in cases:
-        answer = call(past_and_new, who, when, moment)
-        past, new = _two_masks(answer, len(who), what)
-        before = set(who[when < moment].tolist())
-        wanted_past = when < moment
-        wanted_new = np.array([user not in before for user in who.tolist()], bool)
-        _past(past, wanted_past, when, moment, what)
-        _new(new, wanted_new, who, when, moment, what)
-    return "the past knows nothing of what is tested"
+        answer = call(fair_split, who, when, moment)
+        past, told, hidden = _three_masks(answer, len(who), what)
+        _past(past, when, moment, what)
+        _halves(told, hidden, who, when, moment, what)
+    return "nothing that is told came after what is to be found"
 
 
-def _two_masks(answer: object, size: int, what: str) -> tuple[np.ndarray, np.ndarray]:
+def _three_masks(answer: object, size: int, what: str) -> list[np.ndarray]:
     if answer is None:
         raise Wrong("your function returns nothing: is there a `return`?")
-    if not isinstance(answer, tuple | list) or len(answer) != 2:
-        raise Wrong(
-            "two arrays are wanted, one after the other: which ratings are past, and which are new"
-        )
+    if not isinstance(answer, tuple | list) or len(answer) != 3:
+        raise Wrong("three arrays are wanted, one after the other: `past`, `told` and `hidden`")
     masks = []
-    for name, mask in zip(("past", "new"), answer, strict=True):
+    for name, mask in zip(("past", "told", "hidden"), answer, strict=True):
         mask = np.asarray(mask)
         if mask.shape != (size,):
             raise Wrong(
@@ -62,11 +59,11 @@ def _two_masks(answer: object, size: int, what: str) -> tuple[np.ndarray, np.nda
         if mask.dtype != bool and size:
             raise Wrong(f"`{name}` holds True and False (dtype bool), not {mask.dtype}")
         masks.append(mask.astype(bool))
-    return masks[0], masks[1]
+    return masks
 
 
-def _past(past: np.ndarray, wanted: np.ndarray, when: np.ndarray, moment: float, what: str) -> None:
-    wrong = np.flatnonzero(past != wanted)
+def _past(past: np.ndarray, when: np.ndarray, moment: float, what: str) -> None:
+    wrong = np.flatnonzero(past != (when < moment))
     if wrong.size:
         row = int(wrong[0])
         verb = "is" if past[row] else "is not"
@@ -75,24 +72,31 @@ def _past(past: np.ndarray, wanted: np.ndarray, when: np.ndarray, moment: float,
         )
 
 
-def _new(
-    new: np.ndarray,
-    wanted: np.ndarray,
+def _halves(
+    told: np.ndarray,
+    hidden: np.ndarray,
     who: np.ndarray,
     when: np.ndarray,
     moment: float,
     what: str,
 ) -> None:
-    wrong = np.flatnonzero(new != wanted)
-    if not wrong.size:
-        return
-    row = int(wrong[0])
-    first = when[who == who[row]].min()
-    verb = "is" if new[row] else "is not"
-    raise Wrong(
-        f"{what}: a rating at {when[row]} of a user whose first rating was at {first} {verb} in your `new`, and the "
-        f"moment is {moment}"
-    )
+    for row in range(len(who)):
+        own = np.sort(when[who == who[row]])
+        mine = [name for name, mask in (("told", told), ("hidden", hidden)) if mask[row]]
+        yours = " and ".join(f"`{name}`" for name in mine) or "neither `told` nor `hidden`"
+        if own[0] < moment:
+            if mine:
+                raise Wrong(
+                    f"{what}: a rating at {when[row]} is in your {yours}, and its user was there at {own[0]}, before "
+                    f"the moment {moment}"
+                )
+            continue
+        place = int(np.searchsorted(own, when[row]))
+        if mine != (["told"] if place < len(own) // 2 else ["hidden"]):
+            raise Wrong(
+                f"{what}: a new user rates at {', '.join(map(str, own[:6]))}{' …' if len(own) > 6 else ''}; the one at {when[row]} is in your "
+                f"{yours}; `told` has the first {len(own) // 2} of {len(own)}"
+            )
 
 
 # ------------------------------------------------------------------------------------------ 12.2
