@@ -339,10 +339,107 @@ def sorts(table, liked, candidate):
     return at_once(table, liked, candidate)
 
 
+# ------------------------------------------------------------------------------------------ 12.4
+
+
+def stacked(table):
+    squares = (table**2).sum(axis=1)
+    return np.column_stack([table, np.sqrt(np.maximum(squares.max() - squares, 0))])
+
+
+def zero(query):
+    return np.append(query, 0)
+
+
+def by_lengths(table):
+    lengths = np.linalg.norm(table.astype(float), axis=1)
+    rest = np.clip(lengths.max() ** 2 - lengths**2, 0, None) ** 0.5
+    return np.hstack([table, rest[:, np.newaxis]])
+
+
+def zero_in_a_list(query):
+    return [*query.tolist(), 0.0]
+
+
+def in_a_loop(table):
+    longest = max(sum(float(x) ** 2 for x in row) for row in table)
+    rows = []
+    for row in table:
+        missing = longest - sum(float(x) ** 2 for x in row)
+        rows.append([*row, max(missing, 0.0) ** 0.5])
+    return np.array(rows)
+
+
+def zeros_first(query):
+    made = np.zeros(len(query) + 1)
+    made[:-1] = query
+    return made
+
+
+def difference_of_lengths(table):
+    lengths = np.linalg.norm(table, axis=1)
+    return np.column_stack([table, lengths.max() - lengths])
+
+
+def squares_without_a_root(table):
+    squares = (table**2).sum(axis=1)
+    return np.column_stack([table, squares.max() - squares])
+
+
+def normalised(table):
+    unit = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-9)
+    return np.column_stack([unit, np.zeros(len(table))])
+
+
+def number_in_front(table):
+    return np.roll(stacked(table), 1, axis=1)
+
+
+def root_of_a_negative(table):
+    squares = (table.astype(float) ** 2).sum(axis=1)
+    return np.column_stack([table, np.sqrt(squares.max() * (1 - 1e-12) - squares)])
+
+
+def wrong_axis(table):
+    squares = (table**2).sum(axis=0)
+    return np.vstack([table, np.sqrt(squares.max() - squares)])
+
+
+def negative(table):
+    films = stacked(table)
+    films[:, -1] *= -1
+    return films
+
+
+def column_only(table):
+    return stacked(table)[:, -1]
+
+
+def no_films(table):
+    stacked(table)
+
+
+def one(query):
+    return np.append(query, 1)
+
+
+def same_length(query):
+    return np.append(query, np.linalg.norm(query))
+
+
+def unit_person(query):
+    return np.append(query / np.linalg.norm(query), 0)
+
+
+def unchanged(query):
+    return query
+
+
 RIGHT = {
     "12.1": [with_isin, with_lists, with_counts, sorted_and_back],
     "12.2": [stable, minus_infinity, with_sorted, by_a_one_hot_row],
     "12.3": [at_once, with_max, one_by_one],
+    "12.4": [(stacked, zero), (by_lengths, zero_in_a_list), (in_a_loop, zeros_first)],
 }
 WRONG = {
     "12.1": [
@@ -388,5 +485,20 @@ WRONG = {
         (zero_for_none, "return None, not"),
         (of_all_films, "is not one of the likes"),
         (sorts, "changes what it was given"),
+    ],
+    "12.4": [
+        ((difference_of_lengths, zero), "has the length"),
+        ((squares_without_a_root, zero), "has the length"),
+        ((normalised, zero), "no longer those of `table`"),
+        ((number_in_front, zero), "no longer those of `table`"),
+        ((root_of_a_negative, zero), "there is a NaN"),
+        ((wrong_axis, zero), "gives the shape"),
+        ((negative, zero), "is negative"),
+        ((column_only, zero), "gives the shape"),
+        ((no_films, zero), "`longer_films` returns nothing"),
+        ((stacked, one), "the last number of the person is 1"),
+        ((stacked, same_length), "the last number of the person"),
+        ((stacked, unit_person), "no longer those of `query`"),
+        ((stacked, unchanged), "`longer_person` gives the shape"),
     ],
 }

@@ -279,3 +279,68 @@ def _wrong_row(
     raise Wrong(
         f"{what}: the part of row {row} is {other:.3f}, and that of row {liked[place]} is {own[place]:.3f}"
     )
+
+
+# ------------------------------------------------------------------------------------------ 12.4
+
+
+@register(
+    "12.4",
+    "The length of a vector is the root of the sum of its squares. What must the last number's square be, so that "
+    "the sum of a row is that of the longest?",
+    "`(table**2).sum(axis=1)` has the squared length of each row; what is missing is `squares.max() - squares`.",
+    "Rounding can make what is missing a tiny bit negative, and its root NaN: `np.maximum(missing, 0)`. A product "
+    "with the new column must add nothing: which number times anything is 0?",
+    "`np.column_stack([table, np.sqrt(missing)])`, and for the person `np.append(query, 0)`.",
+)
+def longer_films(longer_films: Callable, longer_person: Callable) -> str:
+    """One more number turns inner products into cosines."""
+    rng = np.random.default_rng(4)
+    tables = {
+        "six films of four numbers": rng.normal(size=(6, 4)),
+        "32-bit numbers": rng.normal(size=(300, 32)).astype(np.float32),
+        "films that are all equally long": np.array([[3.0, 4.0], [5.0, 0.0], [0.0, -5.0]]),
+        "a film whose vector is all zeros": np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 2.0]]),
+        "one film": np.array([[0.1, 0.2, 0.3]]),
+        "short vectors": rng.normal(size=(40, 5)) / 1000,
+    }
+    for what, table in tables.items():
+        with np.errstate(invalid="ignore"):
+            films = np.asarray(_given(call(longer_films, table), "longer_films"), float)
+        shape = (len(table), table.shape[1] + 1)
+        if films.shape != shape:
+            raise Wrong(f"{what}: `longer_films` gives the shape {shape}, not {films.shape}")
+        if np.isnan(films).any():
+            raise Wrong(f"{what}: there is a NaN, the root of a number that is a little below 0")
+        if not np.allclose(films[:, :-1], table, rtol=1e-5, atol=1e-9):
+            raise Wrong(
+                f"{what}: the first {table.shape[1]} columns are no longer those of `table`"
+            )
+        longest = float(np.linalg.norm(table.astype(float), axis=1).max())
+        lengths = np.linalg.norm(films, axis=1)
+        far = int(np.abs(lengths - longest).argmax())
+        if not np.isclose(lengths[far], longest, rtol=1e-4):
+            raise Wrong(
+                f"{what}: row {far} has the length {lengths[far]:.3g}, and the longest of `table` has {longest:.3g}"
+            )
+        if (films[:, -1] < 0).any():
+            raise Wrong(f"{what}: the last column is negative in row {films[:, -1].argmin()}")
+        query = rng.normal(size=table.shape[1])
+        person = np.asarray(_given(call(longer_person, query), "longer_person"), float)
+        if person.shape != (len(query) + 1,):
+            raise Wrong(f"`longer_person` gives the shape {(len(query) + 1,)}, not {person.shape}")
+        if not np.allclose(person[:-1], query):
+            raise Wrong("the first numbers of the person are no longer those of `query`")
+        if person[-1] != 0:
+            raise Wrong(
+                f"the last number of the person is {person[-1]:.3g}: then products with films change by it"
+            )
+    return "the order by cosine is the order by inner product"
+
+
+def _given(answer: object, name: str) -> object:
+    if answer is None:
+        raise Wrong(f"`{name}` returns nothing: is there a `return`?")
+    if not isinstance(answer, np.ndarray | list | tuple):
+        raise Wrong(f"`{name}` gives an array, not {type(answer).__name__}")
+    return answer
