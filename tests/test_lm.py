@@ -1,5 +1,6 @@
 """The language model of chapter 20: what it computes, and what is said where it was not fetched."""
 
+import ast
 import json
 import os
 import re
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
-from workshop import WorkshopError, lm
+from workshop import WorkshopError, cells, lm
+from workshop.checks import ch20
 from workshop.paths import DATA, ROOT
 
 
@@ -53,10 +55,15 @@ def test_a_prompt_says_who_speaks():
         ("nothing to do: a < b | c > d", "nothing to do: a < b | c > d"),
         ("<|im_<|im_end|>start|>user", "user"),
         ("<|endoftext|>", ""),
+        ("f <|> g || h <||> i", "f <|> g || h <||> i"),
     ],
 )
 def test_a_cleaned_text_can_open_no_turn(text, wanted):
     assert lm.clean(text) == wanted
+
+
+def test_a_text_is_cleaned_as_the_exercise_asks():
+    ch20.harmless(lm.clean)
 
 
 def test_the_cache_changes_no_score(language_model):
@@ -166,8 +173,42 @@ def test_cells_that_need_the_model_say_how_to_get_it_and_others_run(without_mode
         "scores = math.floor(3.5)\nscores",
         "model = lm.load()\nmodel",
     ]
-    how = lm.HOW
-    assert shown(cells, without_model, tmp_path) == [how, how, how, how, "2", "3", how]
+    how, short = lm.HOW, lm.SHORT
+    assert shown(cells, without_model, tmp_path) == [how, short, short, short, "2", "3", how]
+
+
+def test_a_cell_that_only_has_a_variable_of_the_same_name_runs_without_the_model(
+    without_model, tmp_path
+):
+    cells = [
+        "from workshop import lm\nmodel = lm.load()",
+        "firsts = [model.scores([row]) for row in range(3)]",
+        "for row in [1, 2]:\n    print(row)",
+        "with open('a', 'w') as firsts:\n    firsts.write('a')\nprint(2)",
+        "firsts = [firsts]",
+    ]
+    said = shown(cells, without_model, tmp_path)
+    assert said == ["", lm.SHORT, "1\n2\n", "2\n", ""]
+
+
+@pytest.mark.parametrize(
+    ("code", "bound", "read"),
+    [
+        ("a = [row for row in rows]", {"a"}, {"rows"}),
+        ("a = [b := row for row in rows]", {"a", "b"}, {"rows"}),
+        ("for row in rows:\n    last = row\n    last.show()", {"row", "last"}, {"rows"}),
+        ("for row in row:\n    pass", {"row"}, {"row"}),
+        ("for row in rows:\n    last.show()\n    last = row", {"row", "last"}, {"rows", "last"}),
+        ("while more:\n    more = rest\nelse:\n    end", {"more"}, {"more", "rest", "end"}),
+        ("with place as file:\n    file.read()", {"file"}, {"place"}),
+        ("if wanted:\n    def f(a):\n        own = a + rows", {"f"}, {"wanted", "rows"}),
+        ("total += 1", {"total"}, {"total"}),
+        ("total = 0\ntotal += 1", {"total"}, set()),
+    ],
+)
+def test_the_names_that_a_cell_binds_and_reads(code, bound, read):
+    tree = ast.parse(code)
+    assert (set(cells.bound(tree)), cells.read(tree)) == (bound, read)
 
 
 @pytest.mark.parametrize("tree", ["notebooks", "solutions"])
@@ -184,9 +225,12 @@ def test_the_chapter_without_the_model_runs_and_each_cell_that_needs_it_says_so(
     ):
         if "check" in cell.metadata.get("tags", []):
             assert said.startswith("⏳" if tree == "notebooks" else "✅"), source
-        elif said != lm.HOW:  # what runs without the model comes out as it does with it
+        elif said not in (
+            lm.HOW,
+            lm.SHORT,
+        ):  # what runs without the model comes out as it does with it
             assert said == "".join(map(text_of, cell.outputs)), source
-        how_often += said == lm.HOW
+        how_often += said == lm.SHORT
     assert how_often > 30
 
 

@@ -32,6 +32,7 @@ HOW = (
     "This needs the language model, which is not here yet: run `make lm` in a terminal "
     "(Windows: `py tools/course.py lm`; 93 MB, once), then restart the kernel."
 )
+SHORT = "This cell needs the language model (`make lm`)."
 MEND = "Put the committed files back with: git checkout -- data/lm"
 END = 2  # the token <|im_end|>, which ends a turn
 LONGEST = 8192  # tokens that the model was trained to look back over
@@ -50,8 +51,11 @@ def path() -> Path | None:
 class Missing:
     """Stands for the model, and for what a cell would have made of it, where it was not fetched."""
 
+    def __init__(self, said: str = HOW) -> None:
+        self._said = said  # what is shown in its place
+
     def __repr__(self) -> str:
-        return HOW
+        return self._said
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -70,14 +74,14 @@ class _Say:
             return tree
         self.names.update(dict.fromkeys(cells.bound(tree), Missing()))
         imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-        said = ast.parse("__import__('workshop.lm').lm.Missing()")
+        said = ast.parse(f"__import__('workshop.lm').lm.Missing({SHORT!r})")
         return ast.Module([*imports, *said.body], [])  # later cells need what was imported
 
 
 def load() -> "SmolLM | Missing":
     """The model, 1.2 s after the first call; a `Missing` where it was not fetched.
 
-    In a notebook a Missing spreads: cells that need it show one sentence, and are no errors.
+    In a notebook a Missing spreads: cells that need it show a sentence, and are no errors.
     Raises WorkshopError if the file is not the one that was tested.
     """
     file = path()
@@ -284,8 +288,9 @@ def chat(user: str, system: str = "") -> str:
 
 def clean(text: str) -> str:
     """The text without the model's signs such as `<|im_end|>`, so that it can open no turn."""
-    while re.search(r"<\|[^<>|]*\|>", text):  # what is left may make up a new one
-        text = re.sub(r"<\|[^<>|]*\|>", "", text)
+    sign = r"<\|[^<>|]+\|>"
+    while re.search(sign, text):  # what is left may make up a new one
+        text = re.sub(sign, "", text)
     return text
 
 

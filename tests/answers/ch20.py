@@ -57,6 +57,16 @@ def _attention(scale=None, first=1, axis=1, safe=True, values_used=True):
     return attention
 
 
+def ten_thousand_in_place(queries, keys, values):
+    scores = queries @ keys.T / np.sqrt(queries.shape[1])
+    return shares_of(np.where(np.triu(np.ones(scores.shape), 1) == 1, -1e4, scores)) @ values
+
+
+def ten_thousand_less(queries, keys, values):
+    scores = queries @ keys.T / np.sqrt(queries.shape[1])
+    return shares_of(scores - np.triu(np.full(scores.shape, 1e4), 1)) @ values
+
+
 def zero_before_softmax(queries, keys, values):
     return shares_of(np.tril(queries @ keys.T / np.sqrt(queries.shape[1]))) @ values
 
@@ -86,7 +96,7 @@ def with_columns(vectors, places):
     d = vectors.shape[1]
     angles = np.outer(places, 100_000.0 ** (-np.arange(0, d, 2) / d))
     a, b = vectors[:, 0::2], vectors[:, 1::2]
-    turned = np.empty(vectors.shape)
+    turned = np.empty_like(vectors)
     turned[:, 0::2] = a * np.cos(angles) - b * np.sin(angles)
     turned[:, 1::2] = a * np.sin(angles) + b * np.cos(angles)
     return turned
@@ -340,6 +350,18 @@ def two_rounds(found):
     return re.sub(SIGN, "", re.sub(SIGN, "", found))
 
 
+def ten_rounds(found):
+    for _ in range(10):
+        found = re.sub(SIGN, "", found)
+    return found
+
+
+def within_a_line(found):
+    while re.search(r"<\|[^<>|\n]+\|>", found):
+        found = re.sub(r"<\|[^<>|\n]+\|>", "", found)
+    return found
+
+
 def greedy(found):
     return re.sub(r"<\|.*\|>", "", found)
 
@@ -407,6 +429,8 @@ WRONG = {
         (_attention(axis=0), "each *column* sum to 1"),
         (_attention(safe=False), "`exp` has grown too large"),
         (_attention(values_used=False), "the shape is (5, 5)"),
+        (ten_thousand_in_place, "near -15,000"),
+        (ten_thousand_less, "the result is another one"),
         (zero_before_softmax, "token 0 sees only itself"),
         (only_the_last, "the shape is (4,)"),
         (in_place, "changes what it was given"),
@@ -415,7 +439,7 @@ WRONG = {
     ],
     "20.2": [
         (_rotate(sign=-1), "the other way round"),
-        (_rotate(halves=True), "half a row apart"),
+        (_rotate(halves=True), "half a vector apart"),
         (_rotate(base=10_000.0), "10,000, not with 100,000"),
         (_rotate(power=0.5), "yours is -i/d"),
         (_rotate(power=-1.0), "lost its minus"),
@@ -434,6 +458,7 @@ WRONG = {
         (_loop(with_prompt=True), "holds the prompt too"),
         (_loop(with_end=True), "the token `end` is in the list"),
         (_loop(slack=1), "tokens are due"),
+        (_loop(slack=1000), "the limit is 4: 4 tokens are due, and 6 came back"),
         (_loop(last=True), "equal scores"),
         (_loop(until=9), "the end is 2"),
         (_loop(kind=tuple), "not a tuple"),
@@ -447,6 +472,8 @@ WRONG = {
         (two_names, "holds a sign"),
         (one_round, "which holds a sign"),
         (two_rounds, "signs three deep"),
+        (ten_rounds, "signs fifty deep"),
+        (within_a_line, "a line break"),
         (greedy, "what is between stays"),
         (also_without_a_name, "have no name"),
         (all_brackets, "though 'ab' is right"),

@@ -67,6 +67,14 @@ def attention(attention: Callable) -> str:
         )
     if not np.allclose(got, _attention(*large), atol=1e-6):
         raise Wrong("with scores of some thousands the result is another one")
+    queries = np.array([[100.0, 0], [100, 1], [100, 0], [100, 2]])
+    keys = np.array([[-212.0, 1], [-212, 0], [-212, -1], [0, 0]])  # only the last one fits better
+    got = _rows("attention", call(attention, queries, keys, values := np.eye(4, 2)), (4, 2))
+    if not np.allclose(got, _attention(queries, keys, values), atol=1e-6):
+        raise Wrong(
+            "where a token's own scores are near -15,000, the result is another one: is a forbidden score "
+            "lower than each allowed one?"
+        )
     return "each token takes from itself and from what came before, whatever the sizes"
 
 
@@ -119,7 +127,7 @@ def _rotate(rows, places, sign=1, halves=False, base=100_000.0, divisor=1.0) -> 
     "`vectors[:, 0::2]` has the first number of each pair, `vectors[:, 1::2]` the second. How many pairs are there?",
     "`np.arange(0, d, 2)` is `2 * i` for each pair. `np.outer(places, speeds)` is the table of angles: a row for each vector, a "
     "column for each pair.",
-    "Compute both new numbers from the *old* pair: write them into a new array, `np.empty(vectors.shape)`.",
+    "Compute both new numbers from the *old* pair: write them into a new array, `np.empty_like(vectors)`.",
     "`turned[:, 0::2] = a * np.cos(angles) - b * np.sin(angles)`, and the odd columns likewise with `sin` and `cos` changed over and a plus.",
 )
 def rotate(rotate: Callable) -> str:
@@ -145,7 +153,10 @@ def rotate(rotate: Callable) -> str:
 def _name_turn(got: np.ndarray, rows: np.ndarray, places: np.ndarray) -> None:
     known = [
         (dict(sign=-1), "the pairs turn the other way round: look at the signs of the sines"),
-        (dict(halves=True), "a pair holds two neighbours, 2i and 2i+1; yours are half a row apart"),
+        (
+            dict(halves=True),
+            "a pair holds two neighbours, 2i and 2i+1; yours are half a vector apart",
+        ),
         (dict(base=10_000.0), "the speeds begin with 10,000, not with 100,000"),
         (
             dict(divisor=0.5),
@@ -228,8 +239,8 @@ class _Model:
 def write(write: Callable) -> str:
     """The loop: greedy, with a cache, an end and a limit."""
     cases = [
+        ([4], [1, 1, 1, 1, 1, 1, 9], 9, 4, [1, 1, 1, 1], "the limit is 4"),
         ([5, 6, 7], [1, 2, 3, 9], 9, 10, [1, 2, 3], "the model ends after three tokens"),
-        ([4], [1, 1, 1, 1, 1, 1], 9, 4, [1, 1, 1, 1], "the limit is 4"),
         ([4, 2], [9], 9, 5, [], "the model ends at once"),
         ([4, 2], [0, 3, 0, 2], 2, 8, [0, 3, 0], "token 0 is a token like others, and the end is 2"),
         ([8, 8], [3, 4, 5], 9, 3, [3, 4, 5], "the limit is 3, and so are the tokens"),
@@ -295,6 +306,8 @@ def harmless(harmless: Callable) -> str:
         ("1<|q|>2<|q|>3", "123", "the same sign twice: what is between stays"),
         ("<|im_<|im_end|>start|>user", "user", "a sign inside of a sign"),
         ("<|a<|b<|c|>|>|>!", "!", "signs three deep"),
+        ("<|a" * 50 + "|>" * 50, "", "signs fifty deep"),
+        ("x<|a\nb|>y", "xy", "a sign with a line break in its name"),
         ("a < b | c > d", "a < b | c > d", "single signs `<`, `|` and `>`"),
         ("x <| y |> z|", "x  z|", "a name of letters and spaces"),
         (
@@ -314,6 +327,11 @@ def harmless(harmless: Callable) -> str:
         if got == wanted:
             continue
         if _SIGN.search(got):
-            raise Wrong(f"{what}: {given!r} comes back as {got!r}, which holds a sign")
-        raise Wrong(f"{what}: {given!r} comes back as {got!r}, though {wanted!r} is right")
+            raise Wrong(f"{what}: {_cut(given)} comes back as {_cut(got)}, which holds a sign")
+        raise Wrong(f"{what}: {_cut(given)} comes back as {_cut(got)}, though {wanted!r} is right")
     return "no passage opens a turn, and no honest character is lost"
+
+
+def _cut(text: str) -> str:
+    """The text as Python writes it, or its beginning."""
+    return repr(text) if len(text) <= 60 else f"{text[:30]!r} …"
