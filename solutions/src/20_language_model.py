@@ -15,7 +15,7 @@
 # measure when its answers can be believed.
 #
 # **You need** chapters 01, 02 and 04, and the model: run `make lm` in a terminal once (Windows:
-# `py tools/course.py lm`) · **Time** 38 min reading, 22 min exercises
+# `py tools/course.py lm`) · **Time** 42 min reading, 18 min exercises
 #
 # ## Where we are going · 2 min
 #
@@ -33,10 +33,11 @@ model = lm.load()
 model
 
 # %% [markdown]
-# Without the model, this cell and all cells that need it show one sentence. The exercises work without it.
+# Without the model, this cell and all cells that need it show a sentence. The exercises work without it.
 #
 # The model is SmolLM2, made by Hugging Face: 135 million weights. We ask it two questions. It answers on your
-# computer, and nothing is sent anywhere.
+# computer, and nothing is sent anywhere. `lm.chat` writes a question in the form that the model was trained on, and `limit` is
+# the largest number of pieces, tokens, that it may write.
 
 # %%
 print(model.answer(lm.chat("Which is the capital of France?")))
@@ -88,10 +89,10 @@ states = [table[tokens]]
 print(table.shape, states[0].shape)
 
 # %% [markdown]
-# Our 13 tokens are now 13 vectors of 576 numbers. The list `states` keeps the vectors after each step; 30 layers will
-# follow.
+# Our 13 tokens are now 13 vectors of 576 numbers. The list `states` begins with them, and it will keep the vectors after each
+# of the 30 layers.
 #
-# Before each step the model brings all rows to the same length. *RMS* is the root of the mean of the squares.
+# Before it computes with rows, the model brings all of them to about the same length. *RMS* is the root of the mean of the squares.
 
 
 # %%
@@ -100,15 +101,15 @@ import numpy as np
 
 def rms_norm(rows, weight):
     """Rows (n, 576) divided by their root mean square, times a weight for each column: (n, 576)."""
-    length = np.sqrt((rows**2).mean(axis=1, keepdims=True) + 1e-5)
-    return rows / length * weight
+    rms = np.sqrt((rows**2).mean(axis=1, keepdims=True) + 1e-5)
+    return rows / rms * weight
 
 
 first = rms_norm(states[0], weights["blk.0.attn_norm.weight"])
 print(first.shape)
 
 # %% [markdown]
-# `axis=1` means: the mean of each row. `blk.0` is the first layer.
+# `axis=1` means: the mean of each row. The small `1e-5` avoids a division by zero for a row of zeros. `blk.0` is the first layer.
 #
 # Is it right? The course ships what another program computed from the same weights: *transformers*, the library that most
 # people use. We compare after every step.
@@ -127,7 +128,7 @@ print(f"{difference(first, 'norm'):.4f}")
 # %% [markdown]
 # No number differs in the first four decimals.
 #
-# ## Attention: tokens look back · 4 min
+# ## Attention: tokens look back · 6 min
 #
 # So far each token knows only itself. [[Attention|attention]] is the step in which each token of a text takes something from the tokens
 # before it.
@@ -140,7 +141,8 @@ print(f"{difference(first, 'norm'):.4f}")
 def heads(rows, name):
     """Rows (n, 576) times a matrix, cut into heads of 64 numbers: (heads, n, 64)."""
     product = rows @ weights[name].T
-    return product.reshape(len(rows), -1, 64).transpose(1, 0, 2)
+    cut = product.reshape(len(rows), -1, 64)  # each row in pieces of 64, as many as there are
+    return cut.transpose(1, 0, 2)  # the axis of the heads comes first
 
 
 q = heads(first, "blk.0.attn_q.weight")
@@ -149,8 +151,8 @@ v = heads(first, "blk.0.attn_v.weight")
 print(q.shape, k.shape, v.shape)
 
 # %% [markdown]
-# There are nine heads. A [[head]] of attention is one search among the tokens, with queries of its own. Three heads share the
-# same keys and values; this saves memory.
+# A [[head]] of attention is one search among the tokens, with queries of its own. There are nine heads with queries, and only
+# three sets of keys and values: three heads share one set. This saves memory.
 #
 # [[Softmax|softmax]] turns scores into shares that are positive and sum to 1: it takes the
 # exponential of each score and divides by their sum.
@@ -179,7 +181,7 @@ print(softmax(np.array([[1.0, 2.0, 4.0], [2.0, 2.0, -np.inf]])).round(2))
 #
 # - The score of a query and a key is their inner product, divided by the root of `d`.
 # - Token `i` may look at the tokens 0 to `i`, itself included. Later tokens have a share of 0.
-# - Softmax makes shares of the scores of each token. Scores may be as large as 10,000.
+# - Softmax makes shares of the scores of each token. Scores may lie anywhere between -50,000 and 50,000.
 # - The result for a token is the sum of the values, each times its share.
 
 
@@ -203,7 +205,7 @@ check("20.1", attention)
 def look_back(q, k):
     """The share (n, m) that each of n new tokens takes of all m tokens, from rows of 64 numbers."""
     scores = q @ k.T / 8  # 8 is the root of 64
-    before = len(k) - len(q)  # tokens read earlier: none for now
+    before = len(k) - len(q)  # tokens read earlier: 0, until we have a cache
     later = np.triu(np.ones(scores.shape), before + 1) == 1
     return softmax(np.where(later, -np.inf, scores))
 
@@ -225,7 +227,7 @@ apart = np.abs(once[12] - again[12]).max()
 print(f"{apart:.4f}")
 
 # %% [markdown]
-# It takes exactly the same. For this attention, *dog bites man* and *man bites dog* are equal.
+# It takes exactly the same. For this attention, *The dog bites the man.* and *The man bites the dog.* end alike: the stop takes the same from both.
 #
 # [[RoPE]], short for *rotary position embedding*, turns each pair of numbers of a query or key by an angle that grows
 # with its position. The inner product of two turned vectors depends only on how far apart they stand. The first pair turns fast, the last very slowly.
@@ -233,22 +235,22 @@ print(f"{apart:.4f}")
 # %% [markdown]
 # ### ✍️ Your turn 20.2 · 6 min: turn the pairs
 #
-# Write `rotate(vectors, places)`. `vectors` is a float array of shape `(n, d)` with an even `d`, `places` an integer array of shape `(n,)`. It returns a
+# Write `rotate(vectors, positions)`. `vectors` is a float array of shape `(n, d)` with an even `d`, `positions` an integer array of shape `(n,)`. It returns a
 # new array of shape `(n, d)`.
 #
 # - Pair number `i` of a vector holds the numbers `2 * i` and `2 * i + 1`.
-# - Its angle is the vector's place times `100_000 ** (-2 * i / d)`, in radians.
+# - Its angle is the vector's position times `100_000 ** (-2 * i / d)`, in radians.
 # - A pair `(a, b)` becomes `(a * cos - b * sin, a * sin + b * cos)` of that angle.
 
 
 # %%
-def rotate(vectors, places):
-    """Vectors (n, d), each pair of numbers turned by its vector's place (n,) times its own speed."""
+def rotate(vectors, positions):
+    """Vectors (n, d), each pair turned by its vector's position (n,) times its own speed."""
     # BEGIN SOLUTION
     d = vectors.shape[1]
-    angles = np.outer(places, 100_000.0 ** (-np.arange(0, d, 2) / d))
+    angles = np.outer(positions, 100_000.0 ** (-np.arange(0, d, 2) / d))
     a, b = vectors[:, 0::2], vectors[:, 1::2]
-    turned = np.empty(vectors.shape)
+    turned = np.empty_like(vectors)
     turned[:, 0::2] = a * np.cos(angles) - b * np.sin(angles)
     turned[:, 1::2] = a * np.sin(angles) + b * np.cos(angles)
     return turned
@@ -266,7 +268,7 @@ def turn(vectors, positions):
     angles = np.outer(positions, speeds)
     # ... stands for all axes before the last: all heads are turned at once
     left, right = vectors[..., 0::2], vectors[..., 1::2]
-    turned = np.empty(vectors.shape)
+    turned = np.empty_like(vectors)
     turned[..., 0::2] = left * np.cos(angles) - right * np.sin(angles)
     turned[..., 1::2] = left * np.sin(angles) + right * np.cos(angles)
     return turned
@@ -281,7 +283,7 @@ print(f"{difference(np.array(shares), 'shares'):.4f}")
 # %% [markdown]
 # The shares of all nine heads are those of the reference. `head // 3` finds the key that three heads share.
 #
-# ## One layer, thirty layers · 4 min
+# ## One layer, thirty layers · 6 min
 #
 # A [[layer]] of this model is attention, in which tokens take from each other, and then a step in which each token is changed alone.
 # First the whole attention: all heads side by side, times one more matrix.
@@ -308,7 +310,9 @@ def attend(rows, layer):
 print(f"{difference(attend(first, 0), 'attention'):.4f}")
 
 # %% [markdown]
-# The second step has 1,536 numbers between two matrices. A second row of 1,536 numbers, the *gate*, says how far each of them is open.
+# The second step has three matrices. One makes 1,536 numbers of each token, and another makes as many *gates*. Each number is
+# multiplied by its opened gate: this is nearly 0 for a very negative gate, and nearly the gate itself for a large one. The third
+# matrix leads back to 576 numbers.
 
 
 # %%
@@ -344,7 +348,8 @@ print(len(states), states[30].shape)
 
 # %% [markdown]
 # At the end, the last token's vector is compared with all rows of the table from the beginning. The inner products are
-# the scores of all possible next tokens, called [[logits|logit]].
+# the scores of all possible next tokens, called [[logits|logit]]. Two pairs of brackets around `-1` keep a table with one row;
+# `state[-1]` would be a bare vector.
 
 
 # %%
@@ -360,9 +365,9 @@ for token in np.argsort(-scores)[:3].tolist():
 print(f"{difference(scores, 'scores'):.3f}")
 
 # %% [markdown]
-# The model continues: *Rome is the capital of* **Italy**. That is all of it, in fewer than fifty lines.
+# The model continues: *Rome is the capital of* **Italy**. That is all of it but the tokenizer and the reading of the file.
 #
-# What do the layers do on the way? We look at two heads.
+# What do the layers do on the way? We look at two of the 270 heads. We have chosen them because they are easy to read; most are not.
 
 
 # %%
@@ -402,8 +407,9 @@ def attend_cached(rows, layer, cache):
 
 
 # %%
-# the 13 tokens come one at a time, as they do when the model writes
-cache = {0: (np.empty((3, 0, 64)), np.empty((3, 0, 64)))}
+# the 13 tokens come one at a time, as they do when the model writes; two brackets keep tables
+nothing = np.empty((3, 0, 64), dtype="float32")
+cache = {0: (nothing, nothing)}
 one_by_one = [attend_cached(first[[row]], 0, cache) for row in range(13)]
 print(f"{difference(np.concatenate(one_by_one), 'attention'):.4f}", cache[0][0].shape)
 
@@ -413,7 +419,7 @@ print(f"{difference(np.concatenate(one_by_one), 'attention'):.4f}", cache[0][0].
 # %% [markdown]
 # ## Pause
 #
-# You have built the model. From here on we take it from `workshop`, where `model.scores(tokens)` does all of this, cache included. From here
+# You have built the model, all but the tokenizer and the reading of the file. From here on we take it from `workshop`, where `model.scores(tokens)` does all of this, cache included. From here
 # you can start anew after a break: run the next cell.
 
 # %% tags=["pause"]
@@ -431,9 +437,9 @@ questions = lm.questions()
 measured = lm.measured()
 
 # %% [markdown]
-# ## The loop that writes · 3 min
+# ## The loop that writes · 2 min
 #
-# The model gives scores, and a loop makes text of them. [[Greedy decoding|greedy decoding]] means to take the token with the best score, to add it to the text, and to ask again.
+# A [[prompt]] is the text that a language model is given to continue. The model gives scores, and a loop makes text of them. [[Greedy decoding|greedy decoding]] means to take the token with the best score, to add it to the text, and to ask again.
 
 # %%
 start = model.encode("The capital of Japan is")
@@ -448,21 +454,6 @@ print(model.decode(written))
 
 # %% [markdown]
 # `forget` empties the cache. After that, `scores` reads only the new token in each round.
-#
-# What does the cache save? The next cell reads a long prompt once, and then one token more. A [[prompt]] is the text that a language model is given to continue.
-
-# %% tags=["nbval-ignore-output"]
-import time
-
-model.forget()
-for new in (model.encode("word " * 200), [42]):
-    begin = time.perf_counter()
-    model.scores(new)
-    seconds = time.perf_counter() - begin
-    print(f"{len(new):4} new tokens: {seconds:.3f} s")
-
-# %% [markdown]
-# Without the cache, each new token would cost as much as the first line. With it, each costs as much as the second.
 
 # %% [markdown]
 # ### ✍️ Your turn 20.3 · 5 min: the loop
@@ -495,7 +486,7 @@ def write(read, prompt, end, limit):
 check("20.3", write)
 
 # %% [markdown]
-# ## With and without the passage · 5 min
+# ## With and without the passage · 6 min
 #
 # The model was trained to continue conversations. A [[chat template]] is the form in which a prompt says who speaks, and it marks each turn with special tokens.
 
@@ -516,7 +507,8 @@ print("passage:", model.answer(lm.chat(f"{passage}\n\n{question}"), limit=20))
 
 # %% [markdown]
 # With the passage it is right. One question proves nothing. `tools/measure_lm.py` has asked 16 questions about this course in both ways, which takes
-# minutes, and the course ships the answers.
+# minutes, and the course ships the answers. An answer counts as *right* if it has the words that we wrote down for its question
+# before, such as `384`, whatever else it says.
 #
 # **Predict before you run:** how many of 16 are right alone, and how many with the passage?
 
@@ -527,8 +519,11 @@ for way in ("alone", "passage"):
     print(f"{way:8} {right:2} of {len(rows)} right")
 
 # %% [markdown]
-# Alone it is right once, and by luck: its guess for the number of threads is one. With the right passage it is right for half of the questions. These are few questions, so a half may as well be
-# a third or two thirds. Now we read the wrong half.
+# Alone it is right once, and by luck: its guess for the number of threads is one. With the right passage it is right for half of the questions. These are few questions:
+# with 16 others it could also be a third or two thirds.
+#
+# The rule is kind: four of the eight right answers also invent something. One says that Retry-After is set to 5
+# seconds, and no passage says five. Now we read the wrong half.
 
 # %%
 for row in measured:
@@ -537,29 +532,42 @@ for row in measured:
 
 # %% [markdown]
 # Each passage holds the answer in plain words, and the model writes something else. *Lambda-Lite* does not exist. All answers are fluent, and none says that it is unsure. Fluent
-# is not right: the scores say what sounds likely after this text. Nothing in them compares the answer with the passage.
+# is not right: the scores say what sounds likely after this text. The passage is part of this text, and attention uses it, but nothing
+# checks the answer against the passage. This model is small; larger ones do it better, not always right.
 #
-# A bot that shows a sentence *from* the passage can be wrong too, but it cannot invent one. That is why chapter 11 does it so.
+# A bot that shows a sentence *from* the passage can be wrong, but cannot invent one. That is why chapter 11 does it so.
 
 # %% [markdown]
-# ## A prompt cannot make it say "I do not know" · 4 min
+# ## An order to say "I do not know" · 4 min
 #
-# An obvious remedy is an order: *If the text does not say it, answer: I do not know.* We gave it with the right passage and with the passage of another question. Only with the other passage should the model
+# An obvious remedy is an order: *If the text does not say it, answer: I do not know.* We gave it with the right passage and with that of another question, where the model should
 # refuse. The order stood behind the question, or first, as a turn of the *system*.
+#
+# An answer counts as *refused* if it has words such as *text does not*, *not know* or *not sure*, whatever else it says.
 #
 # **Predict before you run:** how often does it refuse in each of the four cases?
 
 # %%
 for way in ("own passage, order", "other passage, order"):
-    for place in ("", " first"):
-        full = way + place
+    for where in ("", " first"):
+        full = way + where
         rows = [row for row in measured if row["way"] == full]
         refused = sum(row["refused"] for row in rows)
         print(f"{full:27} {refused:2} of {len(rows)} refused")
 
 # %% [markdown]
-# Behind the question, the order makes it refuse nearly always, and more often where the answer *is* in the passage. As the system's turn, the order does almost nothing. So the place of the order decides, and not
-# whether the passage has the answer.
+# Behind the question, the order makes it refuse mostly, and about as often where the answer *is* in the passage: 15 and 11 of 16
+# may differ by chance. As the system's turn, the order does almost nothing. So for this model the place of the order decides, and not
+# whether the passage has the answer. How does a refusal read? Here are the first three with the right passage.
+
+# %%
+refusals = [row for row in measured if row["way"] == "own passage, order" and row["refused"]]
+for row in refusals[:3]:
+    print(row["question"], "\n   ", row["answer"])
+
+# %% [markdown]
+# The second and the third count as right too: they give the answer and deny it. Four of the 15 do so. Only 2 of the 15, and 1 of the 11 with the other
+# passage, say the words of the order, *do not know*.
 #
 # What can refuse is a number that we compare. The embeddings of question and passage, as in chapter 02, have a similarity. We refuse below 0.33.
 
@@ -567,15 +575,21 @@ for way in ("own passage, order", "other passage, order"):
 encoder = TextEncoder()
 asked = encoder.encode([one["question"] for one in questions])
 told = encoder.encode([one["passage"] for one in questions])
-fit = (asked * told).sum(axis=1)
-other = (asked * np.roll(told, 8, axis=0)).sum(axis=1)
-print("refused below 0.33:", (fit < 0.33).sum(), "of 16 ·", (other < 0.33).sum(), "of 16")
+similarity = asked @ told.T
+own = similarity.diagonal()
+others = similarity[~np.eye(16, dtype=bool)]
+print("right passages refused:", (own < 0.33).sum(), "of", own.size)
+print("others that pass:", (others >= 0.33).sum(), "of", others.size)
+print(f"the nearest of the others: {others.max():.2f}")
 
 # %% [markdown]
-# `np.roll` moves the passages by eight, so that each question meets that of another. The similarity refuses none of the right passages and all of the others.
+# `asked @ told.T` compares each question with each passage. The right pairs stand on the diagonal, and `~np.eye(16, dtype=bool)` takes all 240 others.
+# The threshold refuses none of the right passages and 226 of the others. The 14 that pass are *near* the question.
+# Chapter 11 measures this.
 #
-# This is too good to be true in two ways. We have chosen 0.33 after we saw these questions. And the other passages are about other things: passages *near* the question often pass a threshold, as chapter 11 measures.
-#
+# In truth it will be worse: we have chosen 0.33 after we saw these questions.
+
+# %% [markdown]
 # ## A passage that opens a turn · 3 min
 #
 # Passages are written by others. [[Prompt injection|prompt injection]] is a text that a program hands to a language model as data, and that acts as an order.
@@ -591,7 +605,44 @@ for given in (honest, forged):
 
 # %% [markdown]
 # Token 1 is `<|im_start|>`: it opens a turn. An honest prompt has two. The forged passage closes the user's turn, puts a lie into the assistant's
-# mouth, and lets the user ask to repeat it. The model has no way to know who wrote which token.
+# mouth, and lets the user ask to repeat it. The model has no way to know who wrote which token. `lm.clean` takes such signs out of a
+# text; exercise 20.4 in *Going deeper* writes it.
+
+# %%
+prompt_text = lm.chat(f"{lm.clean(forged)}\n\n{questions[4]['question']}")
+turns = model.encode(prompt_text).count(1)
+print(turns, "turns:", model.answer(prompt_text, limit=20))
+
+# %% [markdown]
+# The passage opens no turn now: two turns, as it should be. The answer is wrong all the same, because the lie is still in the text. Cleaning takes the *power* away from
+# a passage. It makes no passage true, and no small model wise.
+#
+# Cleaning is only second best: better is a tokenizer that reads no signs in data at all. This model has special tokens without bars too, such as
+# `<repo_name>` and `<file_sep>`, and these pass `lm.clean`.
+
+# %% [markdown]
+# ## What we saw · 2 min
+#
+# A language model is a table, thirty layers and a loop. It says what is likely. It checks nothing, and it does not see who speaks. An order did
+# not teach this small model when to refuse.
+#
+# **Recall:** (1) Why do later tokens get a score of minus infinity? (2) What does the cache keep? (3) Why did the order in the prompt not
+# bring an honest "I do not know"?
+#
+# <details><summary>Answers</summary>
+#
+# 1. Otherwise a token would take from those that it should guess.
+# 2. The keys and values of all tokens read so far. What comes later changes none of them.
+# 3. It made a refusal more likely in general. Nothing checks the answer against the passage.
+#
+# </details>
+#
+# **On your own data:** ask five questions about a page that you wrote, and count what is right.
+#
+# **Next:** back to [chapter 00](00_start_here.ipynb).
+
+# %% [markdown]
+# ## Going deeper
 
 # %% [markdown]
 # ### ✍️ Your turn 20.4 · 4 min: break it, fix it: no sign may pass
@@ -618,39 +669,7 @@ def harmless(found):
 # %% tags=["check"]
 check("20.4", harmless)
 
-# %%
-# lm.clean does what the exercise asks
-prompt_text = lm.chat(f"{lm.clean(forged)}\n\n{questions[4]['question']}")
-turns = model.encode(prompt_text).count(1)
-print(turns, "turns:", model.answer(prompt_text, limit=20))
-
 # %% [markdown]
-# The passage opens no turn now: two turns, as it should be. The answer is wrong all the same, because the lie is still in the text. Cleaning takes the *power* away from
-# a passage. It makes no passage true, and no small model wise.
-
-# %% [markdown]
-# ## What we saw · 2 min
-#
-# A language model is a table, thirty layers and a loop. It says what is likely. It does not say what is true, it cannot be ordered to know, and it does not see who speaks.
-#
-# **Recall:** (1) Why do later tokens get a score of minus infinity? (2) What does the cache keep? (3) Why does an order in the prompt not
-# bring an honest "I do not know"?
-#
-# <details><summary>Answers</summary>
-#
-# 1. Otherwise a token would take from those that it should guess.
-# 2. The keys and values of all tokens read so far. No token looks at later ones, so what comes later changes none of them.
-# 3. The order makes a refusal more likely in general. The model compares nothing; a threshold on a similarity does.
-#
-# </details>
-#
-# **On your own data:** ask five questions about a page that you wrote, and count what is right.
-#
-# **Next:** back to [chapter 00](00_start_here.ipynb).
-
-# %% [markdown]
-# ## Going deeper
-#
 # ### Rounding flips a near tie, about 5 min
 #
 # Chapter 04 has rounded vectors to eight bits, and almost nothing changed. We do the same with one of the 272 arrays, the table of tokens. `write` gives each token with its
@@ -659,7 +678,7 @@ print(turns, "turns:", model.answer(prompt_text, limit=20))
 
 # %%
 def rounded(array):
-    """An array (n, d), each row rounded to whole steps, 127 on each side of zero."""
+    """An array (n, d), each number rounded to one of 255 values of its row."""
     step = np.abs(array).max(axis=1, keepdims=True) / 127
     return np.round(array / step) * step
 
@@ -682,11 +701,14 @@ for written_tokens in (exact, rough):
 # **Predict before you run:** the two texts part at one token. How large was its lead, compared with those before?
 
 # %%
-same = [one[0] == other[0] for one, other in zip(exact, rough, strict=True)]
-parting = same.index(False)
+same = [one[0] == other[0] for one, other in zip(exact, rough, strict=False)]
 leads = np.array([lead for token, lead in exact])
-print(f"parting at token {parting}, lead {leads[parting]:.2f}")
-print(f"smallest lead before: {leads[:parting].min():.2f}")
+if all(same):
+    print("on this computer the two texts do not part")
+else:
+    parting = same.index(False)
+    print(f"parting at token {parting}, lead {leads[parting]:.2f}")
+    print(f"smallest lead before: {leads[:parting].min():.2f}")
 
 # %% [markdown]
 # The lead was close to zero. A [[near tie]] is a step at which the two best tokens have almost the same score, so that a little rounding decides between them. After that, the texts have nothing more to do with each other.
@@ -702,8 +724,8 @@ print(f"smallest lead before: {leads[:parting].min():.2f}")
 
 
 # %%
-def place_of(token, state):
-    """The place of a token among all guesses from a state (n, 576); 1 is the first."""
+def rank_of(token, state):
+    """The rank of a token among all guesses from a state (n, 576); 1 is the first."""
     guesses = model.linear(model.norm(state[-1], "output"), "token_embd")
     return (guesses > guesses[token]).sum() + 1
 
@@ -713,25 +735,37 @@ from workshop import plots
 
 model.forget()
 state = model.weights["token_embd.weight"][lm.reference()["tokens"]]
-places_of_italy = []
+ranks = []
 for layer in range(30):
     state = model.layer(state, layer)
-    places_of_italy.append(place_of(model.encode(" Italy")[0], state))
-plots.curve(
-    range(1, 31), {"Italy": places_of_italy}, xlabel="layers", ylabel="place of Italy", log="y"
-)
+    ranks.append(rank_of(model.encode(" Italy")[0], state))
+plots.curve(range(1, 31), {"Italy": ranks}, xlabel="layers", ylabel="rank of Italy", log="y")
 
 # %% [markdown]
-# The left axis is the place among 49,152 tokens, in powers of ten. Only the last layer makes *Italy* the first. For more than twenty layers the model has other things in mind.
+# The left axis is the rank among 49,152 tokens, in powers of ten. Only the last layer makes *Italy* the first. Read this way, many other tokens stand before it for more than
+# twenty layers.
 
 # %% [markdown]
-# ### What it costs, about 3 min
+# ### What it costs, about 4 min
 #
-# A long prompt is read in one go, and each new token needs a pass through all weights. The next cell takes some seconds: it reads some 500 tokens and writes up to 60.
+# What does the cache save? The next cell reads a long prompt once, and then one token more.
 
 # %% tags=["nbval-ignore-output"]
 import time
 
+model.forget()
+for new in (model.encode("word " * 200), [42]):
+    begin = time.perf_counter()
+    model.scores(new)
+    seconds = time.perf_counter() - begin
+    print(f"{len(new):4} new tokens: {seconds:.3f} s")
+
+# %% [markdown]
+# Without the cache, each new token would cost as much as the first line. With it, each costs as much as the second.
+#
+# A long prompt is read in one go, and each new token needs a pass through all weights. The next cell takes some seconds: it reads some 500 tokens and writes up to 60.
+
+# %% tags=["nbval-ignore-output"]
 long_text = " ".join(one["passage"] for one in questions[:11])
 long_prompt = lm.chat(f"{long_text}\n\nTell me in a long text what this is about.")
 begin = time.perf_counter()
@@ -745,5 +779,5 @@ weights_bytes = sum(array.nbytes for array in model.weights.values())
 print(f"{weights_bytes:,} bytes of weights, {kept:,.0f} bytes of cache for each token")
 
 # %% [markdown]
-# In the file the weights take five or eight bits each, 98 MB; we have restored them to 32 bits. With 46 kB a token, the cache of the longest text, 8,192 tokens, takes more than half as much
+# In the file nearly all weights take 5 or 8.5 bits each, with their steps, 98 MB; we have restored them to 32 bits. With 46 kB a token, the cache of the longest text, 8,192 tokens, takes more than half as much
 # as the weights. That is why people round it.

@@ -92,9 +92,9 @@ def returns_nothing(queries, keys, values):
 # ------------------------------------------------------------------------------------------ 20.2
 
 
-def with_columns(vectors, places):
+def with_columns(vectors, positions):
     d = vectors.shape[1]
-    angles = np.outer(places, 100_000.0 ** (-np.arange(0, d, 2) / d))
+    angles = np.outer(positions, 100_000.0 ** (-np.arange(0, d, 2) / d))
     a, b = vectors[:, 0::2], vectors[:, 1::2]
     turned = np.empty_like(vectors)
     turned[:, 0::2] = a * np.cos(angles) - b * np.sin(angles)
@@ -102,38 +102,38 @@ def with_columns(vectors, places):
     return turned
 
 
-def with_loops(vectors, places):
+def with_loops(vectors, positions):
     n, d = vectors.shape
     turned = np.zeros((n, d))
     for row in range(n):
         for i in range(d // 2):
-            angle = places[row] * 100_000 ** (-2 * i / d)
+            angle = positions[row] * 100_000 ** (-2 * i / d)
             a, b = float(vectors[row, 2 * i]), float(vectors[row, 2 * i + 1])
             turned[row, 2 * i] = a * math.cos(angle) - b * math.sin(angle)
             turned[row, 2 * i + 1] = a * math.sin(angle) + b * math.cos(angle)
     return turned
 
 
-def with_complex_numbers(vectors, places):
+def with_complex_numbers(vectors, positions):
     n, d = vectors.shape
     pairs = vectors[:, 0::2] + 1j * vectors[:, 1::2]
-    pairs = pairs * np.exp(1j * places[:, None] * 100_000.0 ** (-2 * np.arange(d // 2) / d))
+    pairs = pairs * np.exp(1j * positions[:, None] * 100_000.0 ** (-2 * np.arange(d // 2) / d))
     return np.stack([pairs.real, pairs.imag], axis=2).reshape(n, d)
 
 
-def with_pairs(vectors, places):
+def with_pairs(vectors, positions):
     n, d = vectors.shape
     pairs = vectors.reshape(n, d // 2, 2)
-    angles = places[:, None] / 100_000 ** (np.arange(d // 2) * 2 / d)
+    angles = positions[:, None] / 100_000 ** (np.arange(d // 2) * 2 / d)
     cos, sin = np.cos(angles), np.sin(angles)
     a, b = pairs[..., 0], pairs[..., 1]
     return np.dstack([a * cos - b * sin, a * sin + b * cos]).reshape(n, d)
 
 
 def _rotate(sign=1, base=100_000.0, power=1.0, halves=False, ranks=False):
-    def rotate(vectors, places):
+    def rotate(vectors, positions):
         d = vectors.shape[1]
-        where = np.arange(len(vectors)) if ranks else places
+        where = np.arange(len(vectors)) if ranks else positions
         angles = sign * np.outer(where, base ** (-np.arange(0, d, 2) * power / d))
         one = slice(0, d // 2) if halves else slice(0, d, 2)
         two = slice(d // 2, d) if halves else slice(1, d, 2)
@@ -145,30 +145,30 @@ def _rotate(sign=1, base=100_000.0, power=1.0, halves=False, ranks=False):
     return rotate
 
 
-def overwritten(vectors, places):
+def overwritten(vectors, positions):
     d = vectors.shape[1]
-    angles = np.outer(places, 100_000.0 ** (-np.arange(0, d, 2) / d))
+    angles = np.outer(positions, 100_000.0 ** (-np.arange(0, d, 2) / d))
     turned = vectors.astype(float)
     turned[:, 0::2] = turned[:, 0::2] * np.cos(angles) - turned[:, 1::2] * np.sin(angles)
     turned[:, 1::2] = turned[:, 0::2] * np.sin(angles) + turned[:, 1::2] * np.cos(angles)
     return turned
 
 
-def turns_in_place(vectors, places):
-    vectors[:] = with_columns(vectors, places)
+def turns_in_place(vectors, positions):
+    vectors[:] = with_columns(vectors, positions)
     return vectors
 
 
-def in_degrees(vectors, places):
-    return _rotate()(vectors, np.deg2rad(places))
+def in_degrees(vectors, positions):
+    return _rotate()(vectors, np.deg2rad(positions))
 
 
-def one_place_late(vectors, places):
-    return with_columns(vectors, places + 1)
+def one_place_late(vectors, positions):
+    return with_columns(vectors, positions + 1)
 
 
-def pairs_only(vectors, places):
-    return with_columns(vectors, places)[:, 0::2]
+def pairs_only(vectors, positions):
+    return with_columns(vectors, positions)[:, 0::2]
 
 
 # ------------------------------------------------------------------------------------------ 20.3
@@ -444,13 +444,13 @@ WRONG = {
         (_rotate(power=0.5), "yours is -i/d"),
         (_rotate(power=-1.0), "lost its minus"),
         (_rotate(power=0.0), "all pairs turn equally fast"),
-        (_rotate(ranks=True), "though their places are [7, 0, 2]"),
+        (_rotate(ranks=True), "though their positions are [7, 0, 2]"),
         (overwritten, "overwritten before the other"),
         (turns_in_place, "changes what it was given"),
         (in_degrees, "other angles"),
         (one_place_late, "other angles"),
         (pairs_only, "the shape is (4, 3)"),
-        (lambda vectors, places: vectors, "other angles"),
+        (lambda vectors, positions: vectors, "other angles"),
     ],
     "20.3": [
         (everything_again, "given the prompt again"),

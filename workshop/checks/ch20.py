@@ -109,10 +109,10 @@ def _name_mistake(got: np.ndarray, three: list[np.ndarray], wanted: np.ndarray) 
 # ------------------------------------------------------------------------------------------ 20.2
 
 
-def _rotate(rows, places, sign=1, halves=False, base=100_000.0, divisor=1.0) -> np.ndarray:
+def _rotate(rows, positions, sign=1, halves=False, base=100_000.0, divisor=1.0) -> np.ndarray:
     """The right answer, or one with a known mistake."""
     d = rows.shape[1]
-    angles = sign * np.outer(places, base ** (-np.arange(0, d, 2) * divisor / d))
+    angles = sign * np.outer(positions, base ** (-np.arange(0, d, 2) * divisor / d))
     first, second = (
         (slice(0, d // 2), slice(d // 2, d)) if halves else (slice(0, d, 2), slice(1, d, 2))
     )
@@ -125,13 +125,13 @@ def _rotate(rows, places, sign=1, halves=False, base=100_000.0, divisor=1.0) -> 
 @register(
     "20.2",
     "`vectors[:, 0::2]` has the first number of each pair, `vectors[:, 1::2]` the second. How many pairs are there?",
-    "`np.arange(0, d, 2)` is `2 * i` for each pair. `np.outer(places, speeds)` is the table of angles: a row for each vector, a "
+    "`np.arange(0, d, 2)` is `2 * i` for each pair. `np.outer(positions, speeds)` is the table of angles: a row for each vector, a "
     "column for each pair.",
     "Compute both new numbers from the *old* pair: write them into a new array, `np.empty_like(vectors)`.",
     "`turned[:, 0::2] = a * np.cos(angles) - b * np.sin(angles)`, and the odd columns likewise with `sin` and `cos` changed over and a plus.",
 )
 def rotate(rotate: Callable) -> str:
-    """Pairs of neighbours turn with place and speed."""
+    """Pairs of neighbours turn with position and speed."""
     rng = np.random.default_rng(2)
     cases = [
         (rng.normal(size=(4, 6)), np.arange(4)),
@@ -140,17 +140,17 @@ def rotate(rotate: Callable) -> str:
         (rng.normal(size=(5, 8)).astype(np.float32), np.array([9, 9, 3, 8000, 1])),
         (np.arange(1.0, 13).reshape(3, 4), np.array([0, 0, 0])),
     ]
-    for rows, places in cases:
-        got = _rows("rotate", call(rotate, rows, places), rows.shape)
-        wanted = _rotate(rows, places)
+    for rows, positions in cases:
+        got = _rows("rotate", call(rotate, rows, positions), rows.shape)
+        wanted = _rotate(rows, positions)
         # an angle of 8,000 in float32 is off in the fourth digit
         near = 2e-3 if rows.dtype == np.float32 else 1e-6
         if not np.allclose(got, wanted, atol=near):
-            _name_turn(got, rows, places)
-    return "lengths stay, and only the distance between two places counts"
+            _name_turn(got, rows, positions)
+    return "lengths stay, and only the distance between two positions counts"
 
 
-def _name_turn(got: np.ndarray, rows: np.ndarray, places: np.ndarray) -> None:
+def _name_turn(got: np.ndarray, rows: np.ndarray, positions: np.ndarray) -> None:
     known = [
         (dict(sign=-1), "the pairs turn the other way round: look at the signs of the sines"),
         (
@@ -169,11 +169,13 @@ def _name_turn(got: np.ndarray, rows: np.ndarray, places: np.ndarray) -> None:
         (dict(divisor=0.0), "all pairs turn equally fast: pair i has the speed 100_000 ** (-2i/d)"),
     ]
     rank = np.arange(len(rows))
-    if not np.array_equal(places, rank) and np.allclose(got, _rotate(rows, rank), atol=2e-3):
-        raise Wrong(f"vectors were turned by 0, 1, 2 …, though their places are {places.tolist()}")
+    if not np.array_equal(positions, rank) and np.allclose(got, _rotate(rows, rank), atol=2e-3):
+        raise Wrong(
+            f"vectors were turned by 0, 1, 2 …, though their positions are {positions.tolist()}"
+        )
     for options, said in known:
         with np.errstate(all="ignore"):
-            if np.allclose(got, _rotate(rows, places, **options), atol=2e-3):
+            if np.allclose(got, _rotate(rows, positions, **options), atol=2e-3):
                 raise Wrong(said)
     if not np.isfinite(got).all():
         raise Wrong("the result holds nan or infinity")
@@ -182,10 +184,10 @@ def _name_turn(got: np.ndarray, rows: np.ndarray, places: np.ndarray) -> None:
             "turning changes no length, but a vector comes back longer or shorter: was a number of a pair "
             "overwritten before the other was computed?"
         )
-    if not places.any():
-        raise Wrong("at place 0 the angle is 0 and nothing turns; yours comes back changed")
+    if not positions.any():
+        raise Wrong("at position 0 the angle is 0 and nothing turns; yours comes back changed")
     raise Wrong(
-        f"for d={rows.shape[1]} and the places {places.tolist()} the pairs have other angles"
+        f"for d={rows.shape[1]} and the positions {positions.tolist()} the pairs have other angles"
     )
 
 
