@@ -19,9 +19,19 @@ problems   every failure as application/problem+json
 """
 
 from app_snippets.service.app import create_service
-from app_snippets.service.encoder import Asked, BadRow, Encoder, Entry, TooLarge, Vector, Vectors
+from app_snippets.service.encoder import (
+    Asked,
+    BadRow,
+    Encoder,
+    Entries,
+    Entry,
+    TooLarge,
+    Vector,
+    Vectors,
+    places,
+)
 from app_snippets.service.jobs import Source
-from app_snippets.service.models import Hit, Payload
+from app_snippets.service.models import Hit, Payload, Place, TextPayload
 from app_snippets.service.problems import ProblemError, documented
 from app_snippets.service.running import Running
 from app_snippets.service.searches import like
@@ -34,15 +44,18 @@ __all__ = [
     "Asked",
     "BadRow",
     "Encoder",
+    "Entries",
     "Entry",
     "Found",
     "Hit",
     "Payload",
+    "Place",
     "ProblemError",
     "Running",
     "ServiceName",
     "ServiceSettings",
     "Source",
+    "TextPayload",
     "Texts",
     "TooLarge",
     "Vector",
@@ -50,4 +63,5 @@ __all__ = [
     "create_service",
     "documented",
     "like",
+    "places",
 ]

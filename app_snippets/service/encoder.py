@@ -45,6 +45,9 @@ class BadRow:
     reason: str
 
 
+Entries = Iterator[Entry | BadRow]
+
+
 @dataclass(frozen=True)
 class Asked:
     """A search: by text, by an item that was sent, or by items that are here.
@@ -68,6 +71,15 @@ class Asked:
     mode: StrEnum | None = None
     limit: int = 10
     category: str | None = None
+
+
+def places(found: Mapping[str, list[Found]]) -> dict[str, dict[str, dict[str, float]]]:
+    """For each hit its `Place` in each space that found it, as `by_` and the name of the space."""
+    by_id: dict[str, dict[str, dict[str, float]]] = {}
+    for space, hits in found.items():
+        for rank, hit in enumerate(hits, start=1):
+            by_id.setdefault(hit.id, {})[f"by_{space}"] = {"rank": rank, "score": hit.score}
+    return by_id
 
 
 class Encoder:
@@ -106,7 +118,7 @@ class Encoder:
         """
         raise NotImplementedError
 
-    def entries(self, source: Source, stopped: Callable[[], bool]) -> Iterator[Entry | BadRow]:
+    def entries(self, source: Source, stopped: Callable[[], bool]) -> Entries:
         """The items in what was sent: one, unless a service knows files of many."""
         item = self.read(source.path.read_bytes(), source.name, stopped)
         yield Entry(item, source.name, source.category, source.id, source.about)

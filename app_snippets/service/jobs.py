@@ -24,6 +24,7 @@ from uuid import uuid4
 
 from fastapi import WebSocket, WebSocketDisconnect
 from fastapi.concurrency import run_in_threadpool
+from grpc import RpcError
 from pydantic import BaseModel
 from pymilvus.exceptions import MilvusException
 
@@ -338,7 +339,7 @@ class Jobs:
                 break
             except WorkshopError as error:
                 reason = str(error)
-            except (MilvusException, OSError) as error:
+            except (MilvusException, RpcError, OSError) as error:
                 log.exception("loading %s", source.name)
                 reason = f"{why(error)}."
                 if not is_refusal(error):  # the next one would fare no better

@@ -13,6 +13,12 @@ class Payload(BaseModel):
     category: str
 
 
+class TextPayload(Payload):
+    """A text."""
+
+    text: str
+
+
 P = TypeVar("P", bound=Payload)
 Limit = Annotated[int, Field(ge=1, le=100)]
 ItemId = Annotated[str, Path(description="as given by a search or by `GET /items`")]
@@ -69,6 +75,13 @@ class Items(BaseModel, Generic[P]):
 
     items: list[Item[P]]
     total: int
+
+
+class Place(BaseModel):
+    """A hit in one of the spaces searched: its rank, from 1, and its score there."""
+
+    rank: int
+    score: float
 
 
 class Hit(BaseModel, Generic[P]):

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from grpc import RpcError
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from pymilvus.exceptions import DataNotMatchException, MilvusException, ParamError
@@ -92,14 +93,14 @@ def is_refusal(error: Exception) -> bool:
     return isinstance(error, MilvusException) and error.code in _REFUSALS
 
 
-def why(error: OSError | sqlite3.Error | MilvusException) -> str:
+def why(error: OSError | sqlite3.Error | MilvusException | RpcError) -> str:
     """What keeps the service from storing something, and what to do: two sentences, the last open."""
     text = getattr(error, "message", "") or getattr(error, "strerror", "") or str(error)
     if any(word in text for word in _NO_SPACE):
         return "The disk is full. Free some space and try again"
     if isinstance(error, MilvusException) and is_refusal(error):
         return f"Milvus refuses it: {text.splitlines()[0][:200].rstrip('.')}"
-    if isinstance(error, MilvusException):
+    if isinstance(error, MilvusException | RpcError):
         return "Milvus does not answer. Try again in a moment"
     return f"The service's folder cannot be used ({text}). See that it is there and may be written"
 
@@ -145,9 +146,12 @@ def install(app: FastAPI) -> None:
         return ProblemError(422, detail, errors).response()
 
     @app.exception_handler(MilvusException)
+    @app.exception_handler(RpcError)
     @app.exception_handler(sqlite3.Error)
     @app.exception_handler(OSError)
-    def not_now(request: Request, error: MilvusException | sqlite3.Error | OSError) -> JSONResponse:
+    def not_now(
+        request: Request, error: MilvusException | RpcError | sqlite3.Error | OSError
+    ) -> JSONResponse:
         log.error("%s: %s", type(error).__name__, error)
         return ProblemError(503, f"{why(error)}.", headers=RETRY_AFTER).response()
 

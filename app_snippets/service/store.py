@@ -29,6 +29,7 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
+from grpc import RpcError
 from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
 from pymilvus.milvus_client.index import IndexParams
@@ -203,7 +204,7 @@ class Store:
                 self._lists.append(path)
         try:
             self._finish_removals()
-        except (MilvusException, OSError) as error:
+        except (MilvusException, RpcError, OSError) as error:
             log.warning(
                 "%d items that an interrupted load left half-done are hidden, and removed when "
                 "that is possible: %s",
@@ -421,7 +422,7 @@ class Store:
             self._going_in = None
             try:
                 self._finish_removals()
-            except (MilvusException, OSError):
+            except (MilvusException, RpcError, OSError):
                 log.warning(
                     "%d items did not go in; what is there of them is removed later", len(ids)
                 )

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, Field, create_model
 
-from app_snippets.service.encoder import Asked, BadRow, Encoder, Entry, TooLarge, Vector
+from app_snippets.service.encoder import Asked, BadRow, Encoder, Entries, Entry, TooLarge, Vector
 from app_snippets.service.jobs import Source
 from app_snippets.service.models import Strict
 from app_snippets.service.names import Category, has_a_word, like_a_category, shown_line
@@ -76,7 +76,7 @@ class Texts(Encoder):
         except ValueError:
             raise WorkshopError(f"{name} has no word in it.") from None
 
-    def entries(self, source: Source, stopped: Callable[[], bool]) -> Iterator[Entry | BadRow]:
+    def entries(self, source: Source, stopped: Callable[[], bool]) -> Entries:
         """The texts in a file, or the one of a request."""
         if source.path is None:
             text = self.checked(source.content, source.name)

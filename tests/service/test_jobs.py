@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from grpc import RpcError
 from pymilvus.exceptions import MilvusException
 
 from app_snippets.service.jobs import Job, Jobs, Loaded, Source
@@ -46,7 +47,13 @@ def post(jobs: Jobs, count: int = 1) -> str:
 
 @pytest.mark.parametrize(
     "error",
-    [OSError(28, "No space left on device"), MilvusException(1, "gone"), MemoryError(), KeyError()],
+    [
+        OSError(28, "No space left on device"),
+        MilvusException(1, "gone"),
+        RpcError("deadline"),
+        MemoryError(),
+        KeyError(),
+    ],
     ids=lambda error: type(error).__name__,
 )
 def test_no_error_ends_the_worker(start, error):

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import httpx
 import pytest
+from grpc import RpcError
 from PIL import Image
 from services import assert_problem
 from websockets.exceptions import InvalidStatus
@@ -857,3 +858,14 @@ def test_a_mode_is_one_of_those_that_are_described(loaded, place):
     assert_problem(loaded.client.post("search", json=query), 422, "mode", modes[0])
     answer = loaded.client.post("search/file", files=file, data={"mode": "no such"})
     assert_problem(answer, 422, "mode", modes[0])
+
+
+def test_a_milvus_that_takes_too_long_is_a_503(loaded, monkeypatch):
+    """Some of its deadlines come as errors of gRPC itself."""
+
+    def late(*args, **options):
+        raise RpcError("deadline exceeded")
+
+    monkeypatch.setattr(Store, "search", late)
+    response = loaded.client.post("search", json={"text": loaded.case.text})
+    assert_problem(response, 503, "Milvus does not answer")
