@@ -607,6 +607,10 @@ def test_reasons_are_stacked_and_what_is_below_zero_goes_left():
     png(figure)
     bars = [[(b.get_x(), b.get_width()) for b in group] for group in figure.axes[0].containers]
     assert bars == [[(0, 1), (0, 1)], [(1, 2), (0, -2)], [(3, 3), (1, 4)]]
+    (score,) = figure.axes[0].lines
+    assert score.get_xdata().tolist() == [6, 3]
+    written = [label.get_text().replace("\n", " ") for label in figure.axes[0].get_yticklabels()]
+    assert written == ["A", LONG.strip()]
     assert "A (6.00, most of it from z)" in figure.alt
     with pytest.raises(WorkshopError, match=r"expected \(1, 2\)"):
         plots.reasons(["A"], ["x", "y"], np.zeros((2, 1)))

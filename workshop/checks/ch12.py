@@ -109,7 +109,7 @@ def _scores(table: np.ndarray, liked: Sequence[int]) -> np.ndarray:
 @register(
     "12.2",
     "First the person: a sum of rows of `table`. Then one product gives the scores of all films.",
-    "`table[np.array(liked, dtype=int)].sum(axis=0)` is the person, also if `liked` is empty. `table @ person` are the "
+    "`table[liked].sum(axis=0)` is the person, also if `liked` is empty. `table @ person` are the "
     "scores.",
     "`np.argsort(-scores, kind='stable')` orders the rows by falling score and leaves equal ones as they were. Then "
     "leave out what is in `liked`, and only then cut to `size`.",
@@ -130,7 +130,7 @@ def suggest(suggest: Callable) -> str:
         (ties, [4, 1], 5, "films with equal scores"),
         (plain, [6, 0, 3], 10, "fewer films are left than asked for"),
         (plain, list(range(7)), 3, "everything is liked already"),
-        (plain, [], 3, "no likes: all scores are 0"),
+        (plain, [], 3, "no likes, so all scores are 0"),
         (many, [17, 250, 4, 99], 10, "300 films of 7 numbers"),
         (many * 1000, [299, 0], 25, "vectors a thousand times as long"),
     ]
@@ -248,7 +248,7 @@ def _pair(answer: object, what: str) -> tuple[int, float]:
     if answer is None:
         raise Wrong(f"{what}: your function returns None, and there are likes")
     if not isinstance(answer, tuple | list) or len(answer) != 2:
-        raise Wrong(f"{what}: a tuple of two is wanted, the row and its part, not {answer!r}")
+        raise Wrong(f"{what}: two values are wanted, the row and its part, not {answer!r}")
     row, part = answer
     if not isinstance(row, Integral) or isinstance(row, bool | np.bool_):
         raise Wrong(f"{what}: the first of the two is a row number, an integer, not {row!r}")

@@ -1,6 +1,7 @@
 """Pictures of chapter 12: who rates when, how likes are spread, and what a recommendation is made of."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,7 +11,7 @@ from workshop.errors import WorkshopError
 from workshop.plots.base import COLOURS, Picture, count, done
 
 HATCHES = ["", "//", "..", "xx", "\\\\", "++", "oo"]
-LONGEST = 42  # letters of a name beside a bar
+WIDTH = 42  # letters of a name beside a bar: longer ones go on in a second line
 
 
 def visits(user: np.ndarray, time: np.ndarray, moment: float | None = None) -> Picture:
@@ -70,6 +71,8 @@ def long_tail(likes: np.ndarray) -> Picture:
 def reasons(names: Sequence[str], labels: Sequence[str], parts: np.ndarray) -> Picture:
     """What scores are made of: a bar a film, a colour a reason; what is below zero goes to the left.
 
+    A black mark stands at the score, the sum of the parts.
+
     names   (k,) of the films that were recommended
     labels  (p,) of the reasons
     parts   (k, p) float, the part of each reason in each score
@@ -95,20 +98,18 @@ def reasons(names: Sequence[str], labels: Sequence[str], parts: np.ndarray) -> P
             hatch=HATCHES[column % len(HATCHES)],
             edgecolor="white",
             linewidth=0,
-            label=_short(label),
+            label=fill(label, WIDTH),
         )
         right += np.maximum(values, 0)
         left += np.minimum(values, 0)
-    axis.set(yticks=rows, yticklabels=map(_short, names), xlabel="score")
+    axis.plot(parts.sum(axis=1), rows, "D", color="black", markersize=5, label="score")
+    axis.set(yticks=rows, xlabel="score, and the parts that it is made of")
+    axis.set_yticklabels([fill(name, WIDTH) for name in names], fontsize=9)
     axis.invert_yaxis()
     axis.grid(axis="y", visible=False)
-    axis.legend(loc="lower right", fontsize=8)
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
     said = [
         f"{name} ({total:.2f}, most of it from {labels[int(row.argmax())]})"
         for name, row, total in zip(names, parts, parts.sum(axis=1), strict=True)
     ]
     return done(figure, f"A bar a film, made of {count(len(labels), 'part')}: {', '.join(said)}.")
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
