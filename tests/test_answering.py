@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from workshop import WorkshopError, answering, passages
+from workshop import WorkshopError, answering, passages, retrieval
 from workshop.answering import Bot, Question, halves, holds, joined, questions, says
 from workshop.passages import Document
 
@@ -14,7 +14,7 @@ COURSE = {document.name: document for document in passages.course(but=answering.
 
 @pytest.fixture(scope="module")
 def bot():
-    return Bot(passages.of_course(but=answering.LEFT_OUT), progress=False)
+    return Bot(answering.corpus(), progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,36 @@ def test_every_truth_still_stands_in_the_course():
     assert not lost, "the course has changed, mend questions.jsonl:\n" + "\n".join(lost)
 
 
+def test_what_is_measured_is_the_readme_workshop_and_the_chapters_before_this_one():
+    measured = {passage.document for passage in answering.corpus()}
+    chapters = sorted(name for name in COURSE if name[0].isdigit())
+    assert {name for name in measured if name[0].isdigit()} == set(chapters[:11])
+    assert chapters[0].startswith("00") and chapters[10].startswith("10")
+    assert {"README", "workshop/milvus.py"} <= measured
+
+
+def test_every_question_with_an_answer_has_it_in_what_is_measured(bot):
+    for question in questions():
+        if question.truths:
+            assert any(holds(passage, question) for passage in bot.passages), question.text
+
+
+def test_the_gain_over_words_is_no_accident_of_the_questions(bot, answers):
+    """The chapter says so: the wordings of a fact are drawn together."""
+    gains = []
+    for kind in ("ordinary", "paraphrased"):
+        asked = questions(kind)
+        new = [any(holds(hit.passage, q) for hit in answers[q].hits) for q in asked]
+        rows = [bot.by_words(q.text, 3) for q in asked]
+        old = [
+            any(holds(bot.passages[row], q) for row in found)
+            for q, found in zip(asked, rows, strict=True)
+        ]
+        gains.append(np.array(new, float) - old)
+    gain = retrieval.paired_bootstrap(np.mean(gains, axis=0), np.zeros(len(gains[0])))
+    assert gain.low > 0.05
+
+
 def test_there_are_eighty_questions_with_an_answer_and_thirty_without():
     kinds = [question.kind for question in questions()]
     assert kinds.count("ordinary") == kinds.count("paraphrased") == 40
@@ -63,25 +93,8 @@ def test_a_kind_of_question_can_be_asked_for():
 
 
 def test_right_passages_are_among_the_first_three(answers):
-    """Of the whole course: whoever adds a chapter that answers as well adds a truth for it."""
     assert hit_rate(answers, "ordinary") >= 0.80
-    assert hit_rate(answers, "paraphrased") >= 0.50
-
-
-def test_right_passages_are_among_the_first_three_of_what_the_questions_were_written_from():
-    asked_of = [
-        passage
-        for document in COURSE.values()
-        for passage in passages.passages(document)
-        if not document.name[0].isdigit() or document.name < "10"
-    ]
-    small = Bot(asked_of, progress=False)
-    for kind, least in {"ordinary": 0.80, "paraphrased": 0.55}.items():
-        hits = [
-            any(holds(hit.passage, question) for hit in small.search(question.text))
-            for question in questions(kind)
-        ]
-        assert np.mean(hits) >= least
+    assert hit_rate(answers, "paraphrased") >= 0.55
 
 
 def test_the_bot_beats_words_and_vectors_alone(bot, answers):
@@ -159,6 +172,13 @@ def test_a_passage_that_gives_orders_is_quoted_and_named_but_not_obeyed():
     assert answer.passage.document == "notes"
     assert answer.sentence.text in text
     assert Bot(notes).ask("How high is Mount Everest?").sentence is None
+
+
+def test_a_citation_without_a_heading_is_the_document_alone():
+    [note] = passages.passages(Document("notes.txt", "Bees make honey."))
+    [sentence] = passages.sentences(note)
+    hit = answering.Hit(0, 1.0, note)
+    assert str(answering.Answer("?", sentence, [hit])) == "Bees make honey.\n(notes.txt)"
 
 
 def test_a_question_that_leans_on_another_is_searched_with_it():

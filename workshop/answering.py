@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from workshop import retrieval
+from workshop import passages, retrieval
 from workshop.encoders import TextEncoder
 from workshop.errors import WorkshopError
 from workshop.passages import Passage, Sentence, sentences
@@ -28,6 +28,17 @@ LEANS = re.compile(r"(and|but|or|so|then)\b|.*\b(it|its|they|them|their|this|tha
 
 
 # -------------------------------------------------------------------------------- questions
+
+
+def corpus() -> list[Passage]:
+    """The passages that the questions are measured on: README, chapters before 11, `workshop`.
+
+    So what is measured changes only with the text that the questions were written from, and not with
+    each later chapter. The service's samples are the whole course but `LEFT_OUT`.
+    """
+    every = passages.course()
+    measured = [one for one in every if not one.name[0].isdigit() or one.name < LEFT_OUT[0]]
+    return [passage for document in measured for passage in passages.passages(document)]
 
 
 class Truth(NamedTuple):
@@ -156,7 +167,8 @@ class Answer:
         """For a person: the sentence and where it stands."""
         if self.sentence is None:
             return "I do not know."
-        return f"{self.sentence.text}\n({self.passage.document}, {self.passage.heading})"
+        place = ", ".join(filter(None, (self.passage.document, self.passage.heading)))
+        return f"{self.sentence.text}\n({place})"
 
 
 def best_sentence(encoder: TextEncoder, question: str, passage: Passage) -> Sentence:

@@ -62,6 +62,10 @@ def found_from_the_start(written):
     return [(written.index(part), written.index(part) + len(part)) for part in parts]
 
 
+def signs_alone_lost(written):
+    return [match.span() for match in re.finditer(r"\w.*?[.!?](?=\s|$)|\w.*\w|\w", written, re.S)]
+
+
 def with_white_space(written):
     return [match.span() for match in re.finditer(r".+?(?:[.!?](?=\s|$)|$)", written, re.S)]
 
@@ -176,6 +180,10 @@ def zero_is_false(rankings, wanted, k):
 def only_the_kth(rankings, wanted, k):
     hits = [len(r) >= k and r[k - 1] in s for r, s in zip(rankings, wanted, strict=True) if s]
     return sum(hits) / len(hits) if hits else 0
+
+
+def rounded(rankings, wanted, k):
+    return round(with_sets(rankings, wanted, k), 1)
 
 
 def sets_emptied(rankings, wanted, k):
@@ -335,6 +343,12 @@ def not_below(pairs, needed):
     return None if best[0] < needed else best[1]
 
 
+def nan_is_zero(pairs, needed):
+    known = [(0.0 if score != score else score, text) for score, text in pairs]
+    best = max(known, key=lambda p: p[0], default=(float("nan"), None))
+    return best[1] if best[0] >= needed else None
+
+
 def empty_raises(pairs, needed):
     best = max(pairs, key=lambda p: p[0] if p[0] == p[0] else -9)
     return best[1] if best[0] >= needed else None
@@ -372,6 +386,7 @@ WRONG = {
         (rest_lost, "without an end sign"),
         (only_dots, "`?` and `!` end sentences"),
         (found_from_the_start, "comes twice"),
+        (signs_alone_lost, "an end sign alone"),
         (with_white_space, "your places give"),
         (one_short, "your places give"),
         (with_lengths, "your places give"),
@@ -394,6 +409,7 @@ WRONG = {
         (nan_if_none, "nan"),
         (zero_is_false, "row 0"),
         (only_the_kth, "one question of two"),
+        (rounded, "one question of three"),
         (sets_emptied, "changes what it was given"),
         (lambda rankings, wanted, k: None, "returns nothing"),
     ],
@@ -420,6 +436,7 @@ WRONG = {
         (first_that_fits, "the best pair comes second"),
         (max_with_nan, "the first score is nan"),
         (not_below, "nan"),
+        (nan_is_zero, "the other negative"),
         (empty_raises, "empty"),
         (the_pair, "the sentence alone"),
         (a_sentence_of_its_own, "`None` is wanted"),

@@ -125,6 +125,7 @@ def hit_rate(hit_rate: Callable) -> str:
             0.5,
             "four of eight come first, and k is 1",
         ),
+        ([[1], [2], [3]], [{1}, {5}, {6}], 1, 1 / 3, "one question of three finds its row"),
         ([[7, 7, 8], [1, 2, 3]], [{8}, {9}], 2, 0.0, "the first two rows are the same, and wrong"),
     ]
     for rankings, wanted, k, right, what in cases:
@@ -136,7 +137,7 @@ def hit_rate(hit_rate: Callable) -> str:
         if math.isnan(got):
             raise Wrong(f"{what}: your function returns nan")
         if not math.isclose(got, right, abs_tol=1e-9):
-            raise Wrong(f"{what}: hit@{k} is {right:.2f}, yours is {float(got):.2f}")
+            raise Wrong(f"{what}: hit@{k} is {right:.4f}, yours is {float(got):.4f}")
     return "the same number that the chapter uses"
 
 
@@ -230,6 +231,7 @@ def reply(reply: Callable) -> str:
         ([(nan, "a"), (nan, "b")], 0.1, None, "all scores are nan"),
         ([(nan, "a"), (0.2, "b"), (nan, "c")], 0.5, None, "two scores are nan, and one is too low"),
         ([(-0.4, "a"), (-0.2, "b")], -0.3, "b", "negative scores, and one reaches the threshold"),
+        ([(nan, "a"), (-0.2, "b")], -0.3, "b", "the first score is nan, and the other negative"),
         ([(0.0, "a"), (-0.5, "b")], 0.0, "a", "the threshold is 0, and so is the best score"),
         ([(1.2, "z"), (0.9, "a")], 1.0, "z", "a score above 1"),
         ([(np.float32(0.8), "x"), (np.float32(0.7), "y")], 0.5, "x", "scores from NumPy"),
