@@ -1,57 +1,32 @@
 """Ask the course, or texts of your own: `uvicorn app_snippets.question_answering:app`."""
 
 import io
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 from fastapi import FastAPI
 from pydantic_settings import SettingsConfigDict
 
-from app_snippets.service import (
-    SPARSE,
-    Asked,
-    BadRow,
-    Entry,
-    Found,
-    ServiceName,
-    ServiceSettings,
-    Source,
-    Texts,
-    create_service,
-)
-from app_snippets.service.asking import Quotable, add_ask, passage_of
-from app_snippets.service.names import shown_line
-from app_snippets.service.texts import decoded
+from app_snippets import service
+from app_snippets.service.asking import Passages, Quotable, Read, add_ask, passage_of
 from workshop import TextEncoder, answering, passages, retrieval
-from workshop.errors import WorkshopError
-from workshop.passages import Document, Passage
 
 PIECE = 10  # passages that are loaded together
 AVERAGE = 60  # words of a passage, about
 
 
-class Settings(ServiceSettings):
+class Settings(service.ServiceSettings):
     """Read from variables such as `QUESTION_ANSWERING_THRESHOLD`."""
 
     model_config = SettingsConfigDict(env_prefix="QUESTION_ANSWERING_")
-    name: ServiceName = "question_answering"
+    name: service.ServiceName = "question_answering"
     threshold: float = answering.THRESHOLD  # the score below which it does not know
 
 
-@dataclass
-class Read:
-    """A text as an item; encoding it fills in what its file holds."""
-
-    text: str
-    kept: np.ndarray | None = None
-
-
-class PassageEncoder(Texts):
+class PassageEncoder(Passages):
     """A passage as a vector, as words (BM25), and token by token in a file.
 
     The file is float16 (1 + tokens, 384): the passage's vector, then those of its tokens.
@@ -61,12 +36,11 @@ class PassageEncoder(Texts):
     media_suffix = ".npy"
     depth = 100
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: service.ServiceSettings) -> None:
         super().__init__(settings)
         self.texts = TextEncoder()
-        self.spaces = {"meaning": self.texts.dim, "words": SPARSE}
-        self.frequencies: Counter[str] = Counter()  # passages that have a word
-        self.passages = 0
+        self.spaces = {"meaning": self.texts.dim, "words": service.SPARSE}
+        self.frequencies = retrieval.Frequencies()
         self.both = lru_cache(100)(lambda text: self._both([text])[0])
 
     def _both(self, texts: Sequence[str]) -> list[np.ndarray]:
@@ -90,16 +64,18 @@ class PassageEncoder(Texts):
         np.save(file, item.kept.astype(np.float16))
         return file.getvalue()
 
-    def query(self, asked: Asked) -> Mapping[str, Any]:
+    def query(self, asked: service.Asked) -> Mapping[str, Any]:
         """A text as a vector and as words, of which rare ones weigh more."""
         if asked.likes is not None:
             return super().query(asked)
         text = asked.text or asked.item
-        known = {w: n for w in retrieval.words(text) if (n := self.frequencies[w]) > 0}
-        words = {retrieval.term_id(w): retrieval.idf(self.passages, n) for w, n in known.items()}
+        weights = self.frequencies.weights(set(retrieval.words(text)))
+        words = {retrieval.term_id(word): weight for word, weight in weights.items()}
         return {"meaning": self.both(text)[0], "words": words}
 
-    def rank(self, asked: Asked, found: Mapping[str, list[Found]]) -> list[Found]:
+    def rank(
+        self, asked: service.Asked, found: Mapping[str, list[service.Found]]
+    ) -> list[service.Found]:
         """The first of both lists, put into order by late interaction and cosine."""
         if asked.likes is not None:
             return found["meaning"]
@@ -119,53 +95,21 @@ class PassageEncoder(Texts):
 
     def changed(self, item_id: str, payload: Mapping[str, Any], by: int) -> None:
         """Count its words."""
-        self.passages += by
-        for word in set(retrieval.words(passage_of(payload).in_context)):
-            self.frequencies[word] += by
+        self.frequencies.add(retrieval.words(passage_of(payload).in_context), by)
 
-    def samples(self) -> Iterator[Source]:
+    def samples(self) -> Iterator[service.Source]:
         """The course's own text."""
         every = passages.of_course(but=answering.LEFT_OUT)
         for start in range(0, len(every), PIECE):
             piece = every[start : start + PIECE]
-            yield Source(None, f"{piece[0].document} and more", piece[0].document, content=piece)
-
-    def entries(self, source: Source, stopped: Callable[[], bool]) -> Iterator[Entry | BadRow]:
-        """The passages of the course, those of a text with headings, or texts as anywhere."""
-        if isinstance(source.content, list):
-            for passage in source.content:
-                place = f"{passage.document} {passage.start} {passage.source}"
-                yield self.cut(passage, passage.document, uuid5(NAMESPACE_URL, place).hex)
-            return
-        if source.path and passages.has_headings(
-            text := decoded(source.path.read_bytes(), source.name)
-        ):
-            for passage in passages.passages(Document(source.name, text)):
-                try:
-                    self.checked(passage.text, "it")
-                    yield self.cut(passage, source.category)
-                except WorkshopError as error:
-                    yield BadRow(text.count("\n", 0, passage.start) + 1, f"{error}".rstrip("."))
-            return
-        yield from super().entries(source, stopped)
-
-    def cut(self, passage: Passage, category: str, item_id: str | None = None) -> Entry:
-        """A passage as an item."""
-        name = shown_line(passage.heading) or shown_line(passage.text) or "passage"
-        return self.entry(passage.text, name, category, asdict(passage), item_id)
-
-    def entry(
-        self, text: str, name: str, category: str, about: Any, id: str | None = None
-    ) -> Entry:
-        """A text that is no part of a document is one of its own."""
-        place = asdict(Passage(name, "", 0, len(text), text)) | dict(about)
-        made = super().entry(text, name, category, place, id)
-        return replace(made, item=Read(passage_of(place).in_context))
+            yield service.Source(
+                None, f"{piece[0].document} and more", piece[0].document, content=piece
+            )
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The service; models and collections are opened when it starts."""
-    return create_service(
+    return service.create_service(
         settings,
         title="Question answering",
         description=(

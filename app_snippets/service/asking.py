@@ -1,18 +1,24 @@
-"""`POST /ask`, for a service whose items are passages: a sentence of one of them, or "I do not know"."""
+"""Items that are passages, and `POST /ask`: a sentence of one of them, or "I do not know"."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
+from uuid import NAMESPACE_URL, uuid5
 
+import numpy as np
 from fastapi import FastAPI
 from pydantic import AfterValidator, BaseModel, Field
 
-from app_snippets.service.encoder import Asked
+from app_snippets.service.encoder import Asked, BadRow, Entries, Entry
+from app_snippets.service.jobs import Source
 from app_snippets.service.models import Hit, Payload, Strict
-from app_snippets.service.names import LETTER, Category, has_a_word
+from app_snippets.service.names import LETTER, Category, has_a_word, shown_line
 from app_snippets.service.problems import documented
 from app_snippets.service.running import Running
-from workshop import answering
-from workshop.passages import Passage
+from app_snippets.service.texts import Texts, decoded
+from workshop import answering, passages
+from workshop.errors import WorkshopError
+from workshop.passages import Document, Passage
 
 Words = Annotated[
     str,
@@ -76,6 +82,50 @@ class Answer(BaseModel):
 def passage_of(payload: Mapping[str, Any]) -> Passage:
     """The passage that a payload describes."""
     return Passage(**{key: payload[key] for key in Passage.__dataclass_fields__})
+
+
+@dataclass
+class Read:
+    """A text as an item; encoding it fills in what its file holds."""
+
+    text: str
+    kept: np.ndarray | None = None
+
+
+class Passages(Texts):
+    """An encoder whose items are passages: of the course, of a text with headings, or texts as anywhere."""
+
+    def entries(self, source: Source, stopped: Callable[[], bool]) -> Entries:
+        """The passages of the course, those of a text with headings, or texts as anywhere."""
+        if isinstance(source.content, list):
+            for passage in source.content:
+                place = f"{passage.document} {passage.start} {passage.source}"
+                yield self.cut(passage, passage.document, uuid5(NAMESPACE_URL, place).hex)
+            return
+        if source.path and passages.has_headings(
+            text := decoded(source.path.read_bytes(), source.name)
+        ):
+            for passage in passages.passages(Document(source.name, text)):
+                try:
+                    self.checked(passage.text, "it")
+                    yield self.cut(passage, source.category)
+                except WorkshopError as error:
+                    yield BadRow(text.count("\n", 0, passage.start) + 1, f"{error}".rstrip("."))
+            return
+        yield from super().entries(source, stopped)
+
+    def cut(self, passage: Passage, category: str, item_id: str | None = None) -> Entry:
+        """A passage as an item."""
+        name = shown_line(passage.heading) or shown_line(passage.text) or "passage"
+        return self.entry(passage.text, name, category, asdict(passage), item_id)
+
+    def entry(
+        self, text: str, name: str, category: str, about: Any, id: str | None = None
+    ) -> Entry:
+        """A text that is no part of a document is one of its own."""
+        place = asdict(Passage(name, "", 0, len(text), text)) | dict(about)
+        made = super().entry(text, name, category, place, id)
+        return replace(made, item=Read(passage_of(place).in_context))
 
 
 def add_ask(app: FastAPI) -> None:
