@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import notes
 import pytest
 from fastapi import FastAPI
 from PIL import Image
@@ -120,21 +119,6 @@ SERVICES = [
         media_type="text/plain; charset=utf-8",
         broken="Käse".encode("latin-1"),
         calls={"POST /recommend": {"likes": ["ITEM"]}},
-    ),
-    Case(
-        name="notes",
-        create_app=lambda **settings: notes.create_app(notes.Settings(**settings)),
-        module="notes:app",
-        samples=120,
-        sources=60,
-        dim=384,
-        files=[(f"{n}.txt", f"A note about {n} apples and a pear.".encode()) for n in range(4)],
-        text="owl",
-        category="birds",
-        media_type="text/plain; charset=utf-8",
-        broken="Käse".encode("latin-1"),
-        sparse=("words",),
-        sparse_modes=("words",),
     ),
     Case(
         name="question_answering",

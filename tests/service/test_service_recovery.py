@@ -21,9 +21,6 @@ from services import Running, assert_problem, running
 from workshop import connect
 from workshop.paths import ROOT
 
-# Where a process finds the services: in this tree, and those that are tests alone.
-FOUND_IN = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
-
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -47,7 +44,7 @@ def process(case, home):
     port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", case.module, f"--port={port}", "--log-level=warning"],
-        env=os.environ | {"WORKSHOP_HOME": str(home), "PYTHONPATH": FOUND_IN},
+        env=os.environ | {"WORKSHOP_HOME": str(home), "PYTHONPATH": str(ROOT)},
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -406,7 +403,7 @@ try:
 except WorkshopError as error:
     print(error)
 """
-    env = os.environ | {"WORKSHOP_HOME": str(home), "PYTHONPATH": FOUND_IN}
+    env = os.environ | {"WORKSHOP_HOME": str(home), "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
