@@ -108,7 +108,7 @@ print(original[first.start : first.end] == first.source)
 # sentence, in order: `written[start:end]` is the sentence.
 #
 # - A sentence ends with `.`, `!` or `?` where white space or the end of the text follows. So `3.5` ends none, and `Really?!` ends at the `!`.
-# - An end sign alone, as in `! Yes.`, is a sentence, too.
+# - An end sign alone, such as `!`, is a sentence, too.
 # - White space around sentences belongs to none.
 # - What stands behind the last end is a sentence too.
 # - A text of nothing but white space has none.
