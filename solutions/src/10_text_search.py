@@ -208,9 +208,9 @@ print({name: grade for name, grade in one.grades.items() if grade})
 # The last line has those judgements of the second query above, *make a picture smaller…*, that are not 0. 2: a person can stop here.
 # 1: it helps.
 #
-# A good search has the good ones, and has them early. The usual measure is the [[normalised discounted cumulative gain]],
+# The usual measure is the [[normalised discounted cumulative gain]],
 # nDCG for short, which compares an order of results with the best possible one. A result at rank 1 is worth
-# its grade divided by log₂(2) = 1, at rank 2 by log₂(3), at rank 3 by log₂(4), and so on. The nDCG is the ratio of two such sums: that of the
+# its grade divided by log₂(2) = 1, at rank 2 by log₂(3), and so on. The nDCG is the ratio of two such sums: that of the
 # results, and that of the best order. scikit-learn computes the same.
 
 # %%
@@ -291,13 +291,13 @@ slices = [query.slice for query in tuning]
 plots.score_by_slice({"words": in_words, "vectors": in_vectors}, slices)
 
 # %% [markdown]
-# A row is a slice, a mark is a search; right is better. Words are at their best where a name was typed, and even there vectors are
-# better in these ten queries. Only in negations are both alike. Both
+# A row is a slice, a mark is a search; right is better. Words are at their best for names, and even there vectors are
+# ahead. Only in negations are both alike. Both
 # fail in Chinese: no docstring has a Chinese word, and the encoder has learned English.
 #
 # ## Is it luck? · 2 min
 #
-# On the report half vectors are ahead by about .17. Other queries would give another number. The [[bootstrap]] estimates how different it could be: one draws again
+# On the report half vectors are ahead by about .17. The [[bootstrap]] estimates how different it could be for other queries: one draws again
 # from one's own sample, with replacement, many times. Some queries then come twice, some not at all.
 #
 # We draw *queries*, each with the results of both searches.
@@ -507,7 +507,7 @@ def careful(text, spell=True, ends=True):
 # %% [markdown]
 # `k1`, `b` and both weights were chosen on the tuning half. What do corrections change there?
 
-# %% tags=["nbval-ignore-output"]
+# %%
 uncorrected = [ndcg_at_k(list(careful(q.text, spell=False)), q.grades) for q in mistyped]
 (measure(careful, mistyped) - uncorrected).round(2)
 
@@ -525,7 +525,7 @@ chosen = {search: measured[search] for search in ("words", "vectors", "careful")
 slices = [query.slice for query in report]
 plots.score_by_slice(chosen, slices)
 
-# %% tags=["nbval-ignore-output"]
+# %%
 gained = measured["careful"] - measured["vectors"]
 print((gained < -1e-9).sum(), "of", len(gained), "queries are worse")
 for kind in dict.fromkeys(slices):
@@ -536,7 +536,7 @@ for kind in dict.fromkeys(slices):
 # Neither interval of the whole holds 0. Names gain about .20 and mistyped words .16. Those are ten queries each, and their intervals are
 # wide, but above 0. 16 queries have become worse, and no slice has clearly become worse. Which part has done it? We leave parts out.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 for spell in (False, True):
     for ends in (False, True):
         each = [ndcg_at_k(list(careful(q.text, spell, ends)), q.grades) for q in report]
@@ -617,7 +617,7 @@ service.running
 #
 # **Not.** No search here understands what *not* does to a sentence.
 #
-# **Judgements.** One judge has read the texts. In a project you would ask at least two, and see how often they agree.
+# **Judgements.** One judge has read the texts. A project asks two, and sees how often they agree.
 
 # %% [markdown]
 # ## What we saw · 1 min
@@ -631,7 +631,7 @@ service.running
 #
 # 1. They have different scales, so the larger one decides alone.
 # 2. A setting that was chosen on some queries fits them better than others. Its result there is too good.
-# 3. These queries cannot tell which search is better. It may be either.
+# 3. These queries cannot tell which search is better.
 #
 # </details>
 #
@@ -694,7 +694,7 @@ print(f"{np.mean(late):.2f}, against careful {paired_bootstrap(late, measured['c
 # After the careful search, late interaction gains nothing that 60 queries could show, and the bar tells how long it takes. So the service does
 # without. But could any order of those twenty hits be much better?
 
-# %% tags=["nbval-ignore-output"]
+# %%
 recalls, best_orders = [], []
 for query in report:
     found = list(careful(query.text))[:20]
@@ -710,7 +710,7 @@ print(f"recall@20 {np.mean(recalls):.2f}, best order {np.mean(best_orders):.2f}"
 #
 # Is a hit wrong only because nobody judged it?
 
-# %% tags=["nbval-ignore-output"]
+# %%
 before = [list(careful(query.text)) for query in report]
 for search, found in (("careful", before), ("reranked", orders)):
     unjudged = 0
