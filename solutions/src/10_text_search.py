@@ -298,7 +298,7 @@ plots.score_by_slice({"words": in_words, "vectors": in_vectors}, slices)
 # ## Is it luck? · 2 min
 #
 # On the report half vectors are ahead by about .17. The [[bootstrap]] estimates how different it could be for other queries: one draws again
-# from one's own sample, with replacement, many times. Some queries then come twice, some not at all.
+# from one's own sample, with replacement, many times.
 #
 # We draw *queries*, each with the results of both searches.
 
@@ -635,7 +635,7 @@ service.running
 #
 # </details>
 #
-# **On your own data:** drop a file with your notes on the page, one a line, and write ten queries *before* you search.
+# **On your own data:** drop your notes on the page, one a line, and write ten queries *before* you search.
 #
 # **Next:** [11 · Question answering](11_question_answering.ipynb) · **Before:** [09 · Launch a service from a cell](09_launch.ipynb)
 
