@@ -520,8 +520,7 @@ for text in ("What does the sign ✍️ mark?", "Why does a search for blue find
 # %% [markdown]
 # The first sentence stands in the course, and the second does not. Our service shows the source of each sentence for this
 # reason.
-
-# %% [markdown]
+#
 # ## The same as a service · 4 min
 #
 # The course has this bot as a service, with its passages in Milvus and a page for conversations. The button *Load the sample
@@ -568,15 +567,18 @@ print(readme[citation["start"] : citation["end"]])
 found = client.post("/search", json={"text": "How do I update the course?"}).json()
 print(found["hits"][0]["payload"]["text"][:200])
 print(found["took_ms"], "milliseconds")
-service.stop()
 
 # %% [markdown]
 # The first line is the text of the best passage, then come the times. `encode` is the model reading the question, `search` is Milvus, and `rank` compares tokens with 50 passages. A new question costs a few
 # hundredths of a second.
 #
-# Putting passages in is what takes time: the model reads about 30 to 100 a second on our machines. The tokens of a passage take some 60 kB on
+# Putting passages in is what takes time: the model reads 30 to 100 a second here. The tokens of a passage take some 60 kB on
 # the disk. So 100,000 passages are 6 GB, and long before that a search in Milvus Lite becomes slow (chapter 04): from some 50,000 on
-# take a server.
+# take a server. Now we stop the service.
+
+# %%
+service.stop()
+service.running
 
 # %% [markdown]
 # ## What we saw · 1 min
