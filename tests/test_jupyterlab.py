@@ -156,7 +156,7 @@ def test_chapter_09_launches_the_service_and_its_page_finds_photos(lab: str, pag
     screenshot(page, "lab-09-1-words")
 
     tiger = next(p.path for p in datasets.photos() if p.name == "Tiger")
-    service.locator("#photo").set_input_files(tiger)
+    service.locator("#by-file").set_input_files(tiger)
     expect(service.get_by_role("heading", name="like this one")).to_be_visible()
     expect(service.get_by_role("listitem").first).to_contain_text("tiger", ignore_case=True)
     screenshot(page, "lab-09-2-by-photo")
