@@ -4,6 +4,7 @@ What somebody likes is in the request and nowhere else: nothing of it is kept or
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -45,6 +46,13 @@ class Film(Payload):
     text: str
     year: int | None = None
     genres: list[str] = Field(default_factory=list)
+
+
+def title_of(text: str) -> str:
+    """What to look for: the title in a text that is written like a film, or all of it."""
+    with suppress(ValueError):
+        return read_film(text).name
+    return text
 
 
 class FilmEncoder(Texts):
@@ -91,8 +99,8 @@ class FilmEncoder(Texts):
     def query(self, asked: Asked) -> Mapping[str, np.ndarray]:
         """By a name; by what somebody likes; or by films that others should be like."""
         if asked.likes is None:
-            name = asked.text if asked.item is None else read_film(asked.item).name
-            return {"names": name_vector(name)}
+            text = asked.item if asked.text is None else asked.text
+            return {"names": name_vector(title_of(text))}
         if isinstance(asked, Wish):
             return {"taste": self.model.query(asked.likes, asked.unlikes)}
         direction = person(*map(self.model.likeness, (asked.likes, asked.unlikes)))

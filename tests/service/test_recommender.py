@@ -206,3 +206,10 @@ def test_likes_stay_in_the_page(loaded, page):
     assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
     page.reload()
     expect(page.get_by_text("Mark films with")).to_be_visible()
+
+
+def test_what_is_no_film_is_looked_for_as_it_is_written(loaded):
+    for text in ("| Drama", "(1999)", "toy | | |"):
+        assert loaded.client.post("search", json={"text": text}).status_code == 200
+        answer = loaded.client.post("search/file", files={"file": ("a.txt", text.encode())})
+        assert answer.status_code in (200, 415)
