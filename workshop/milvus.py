@@ -173,7 +173,13 @@ def _open_file(path: Path, fresh: bool = False, **options: Any) -> MilvusClient:
                 "you may write to and that the disk is not full, or set WORKSHOP_HOME to another "
                 "folder."
             ) from error
-    return MilvusClient(str(path), grpc_options=NO_PINGS, **options)
+    try:
+        return MilvusClient(str(path), grpc_options=NO_PINGS, **options)
+    except MilvusException as error:
+        if "Fail connecting" not in error.message:
+            raise
+        # It starts in a thread of this process: a very busy machine may take longer than pymilvus waits.
+        return MilvusClient(str(path), grpc_options=NO_PINGS, **options)
 
 
 def _ensure_whole(path: Path) -> None:
