@@ -271,7 +271,7 @@ def test_a_file_whose_name_the_console_cannot_write_is_measured(tmp_path, vector
 
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
     path = toml(tmp_path, FLAT, IVF, HNSW)
-    path.write_text(path.read_text().replace("seconds = 0.01", "seconds = 0.1"))
+    path.write_text(path.read_text().replace("seconds = 0.01", "seconds = 0.5"))
     path.write_text(path.read_text().replace("requests = 4", "requests = 100000"))
     process = subprocess.Popen(command(path), stderr=subprocess.PIPE, text=True)
     cells = tmp_path / "out" / "cells"
