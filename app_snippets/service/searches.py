@@ -117,11 +117,11 @@ def add_search_calls(
 
     if encoder.modes:
 
-        def chosen(mode: Annotated[encoder.modes, Form()] = first) -> StrEnum:
+        async def chosen(mode: Annotated[encoder.modes, Form()] = first) -> StrEnum:
             return mode
     else:
 
-        def chosen() -> None:
+        async def chosen() -> None:  # a plain def would cost a trip to a thread
             return None
 
     @app.post(
