@@ -17,12 +17,11 @@ from app_snippets.service import (
     ServiceName,
     ServiceSettings,
     Source,
-    TooLarge,
     create_service,
 )
 from workshop import ImageEncoder, TextEncoder, datasets
 from workshop.decoding import PictureReader
-from workshop.encoders import ImageTooLarge, conse
+from workshop.encoders import conse
 
 LONGEST_SIDE = 1024  # pixels of a stored photo
 
@@ -78,10 +77,7 @@ class PhotoEncoder(Encoder):
         self, content: bytes, name: str, stopped: Callable[[], bool] = lambda: False
     ) -> Image.Image:
         """An RGB image, upright, no larger than it is kept. Raises ImageError, which names the file."""
-        try:
-            return self.pictures.read(content, name, stopped)
-        except ImageTooLarge as error:
-            raise TooLarge(str(error)) from error
+        return self.pictures.read(content, name, stopped)
 
     def media(self, item: Image.Image) -> bytes:
         """Encoded anew: what is served is an image, and does not tell where it was taken."""

@@ -1,7 +1,12 @@
-"""Small files that would cost much to read."""
+"""Small files that would cost much to read, and a reader of others."""
 
 import struct
 import zlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from workshop.errors import WorkshopError
 
 
 def chunk(kind: bytes, body: bytes, damage: int = 0) -> bytes:
@@ -31,3 +36,15 @@ def flat_png(side: int) -> bytes:
 
 
 NEVER = many_scans(100_000, 7_000)  # takes minutes, where nothing limits the scans
+
+
+def parts(content: bytes, name: str, stop_at: str = "!") -> Iterator[dict[str, object]]:
+    """For a FileReader: the numbers of each line; a line of `stop_at` cannot be read."""
+    for number, line in enumerate(content.decode().splitlines(), start=1):
+        if line == stop_at:
+            raise WorkshopError(f"{name}, line {number}: it ends here.")
+        if line == "forever":
+            while True:
+                pass
+        numbers = np.array(line.split(), float)
+        yield {"line": number, "numbers": numbers, "pairs": np.outer(numbers, numbers)}

@@ -1,6 +1,7 @@
 """Pictures read in processes that can be ended: at a limit, when told to stop, with the service."""
 
 import io
+import os
 import subprocess
 import sys
 import threading
@@ -13,8 +14,8 @@ from bombs import NEVER, chunk, flat_png, many_scans
 from PIL import Image
 
 from workshop import datasets
-from workshop.decoding import SMALL_FILE, PictureReader
-from workshop.errors import Stopped
+from workshop.decoding import SMALL_FILE, FileReader, PictureReader
+from workshop.errors import Stopped, TooLarge, WorkshopError
 from workshop.paths import ROOT
 from workshop.pictures import ImageError, ImageTooLarge, load_image
 
@@ -158,6 +159,46 @@ def test_closing_ends_what_is_being_read(make):
     assert children() == []
 
 
+@pytest.fixture
+def lines(monkeypatch) -> Iterator[FileReader]:
+    """Reads files of which each line gives a result."""
+    here = [str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(here))
+    _before[:] = psutil.Process().children()
+    reader = FileReader("bombs:parts", options={"stop_at": "?"}, max_seconds=2, kind="lines")
+    yield reader
+    reader.close()
+    assert children() == []
+
+
+def test_a_file_of_many_parts_is_read_part_by_part(lines):
+    first, second, third = lines.stream(b"1 2 3\n\n4", "a.txt")
+    assert first["numbers"].tolist() == [1, 2, 3] and first["line"] == 1
+    assert second["numbers"].size == 0 and second["pairs"].shape == (0, 0)
+    assert third["pairs"].tolist() == [[16]]
+    assert lines.run(b"5", "b.txt")["numbers"].tolist() == [5]
+
+
+def test_what_came_before_a_fault_is_there_and_the_fault_is_told(lines):
+    parts = lines.stream(b"1\n2\n?\n3", "a.txt")
+    assert [next(parts)["line"], next(parts)["line"]] == [1, 2]
+    with pytest.raises(WorkshopError, match=r"a.txt, line 3: it ends here"):
+        next(parts)
+    assert len(children()) == 1 and lines.run(b"7", "b")["line"] == 1  # it reads on
+
+
+def test_the_limits_hold_in_the_middle_of_a_file(lines):
+    parts = lines.stream(b"1\nforever", "a.txt")
+    assert next(parts)["line"] == 1
+    with pytest.raises(TooLarge, match=r"a.txt takes more than 2 s .*max_decode_seconds"):
+        next(parts)
+    parts = lines.stream(b"1\n2\n3", "a.txt")
+    next(parts)
+    parts.close()  # who wants no more
+    assert children() == []
+    assert lines.run(b"7", "b")["line"] == 1
+
+
 def test_as_many_are_read_at_once_as_there_are_processes(make):
     reader = make(2)
     seen = []
@@ -205,7 +246,7 @@ def test_a_process_ends_with_the_one_that_started_it_however_that_ends(busy):
         "reader = PictureReader(max_scans=10**9, max_seconds=0.5)\n"
         "print(psutil.Process().children()[0].pid, flush=True)\n"
         + (
-            "reader.max_seconds = 600; reader.read(NEVER, 'a', lambda: print('busy', flush=True))\n"
+            "reader.files.max_seconds = 600; reader.read(NEVER, 'a', lambda: print('busy', flush=True))\n"
             if busy
             else ""
         )

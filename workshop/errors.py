@@ -11,6 +11,10 @@ class WorkshopError(RuntimeError):
         return [f"{type(self).__name__}: {self}"]
 
 
+class TooLarge(WorkshopError):
+    """A file of the right kind that is not read for its size, or for what it costs to read."""
+
+
 def without_login(address: str) -> str:
     """An address as a message may show it: no part of a password, whatever its form.
 

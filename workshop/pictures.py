@@ -23,7 +23,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from workshop.errors import WorkshopError
+from workshop.errors import TooLarge, WorkshopError
 
 MAX_PIXELS = 50_000_000
 MAX_SCANS = 100  # passes over the pixels of a JPEG; cameras and programs write 1 to 20
@@ -61,7 +61,7 @@ class ImageError(WorkshopError):
     """A picture that cannot be read. The message names it and says why."""
 
 
-class ImageTooLarge(ImageError):
+class ImageTooLarge(ImageError, TooLarge):
     """A picture that asks for more than is allowed. The message names the limit it crossed."""
 
 

@@ -25,7 +25,6 @@ from app_snippets.service.encoder import (
     Encoder,
     Entries,
     Entry,
-    TooLarge,
     Vector,
     Vectors,
     places,
@@ -38,6 +37,7 @@ from app_snippets.service.searches import like
 from app_snippets.service.settings import ServiceName, ServiceSettings
 from app_snippets.service.store import SPARSE, Found
 from app_snippets.service.texts import Texts
+from workshop.errors import TooLarge
 
 __all__ = [
     "SPARSE",

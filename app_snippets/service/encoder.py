@@ -12,15 +12,10 @@ import numpy as np
 from app_snippets.service.jobs import Source, check_id
 from app_snippets.service.settings import ServiceSettings
 from app_snippets.service.store import Found, Sparse
-from workshop.errors import WorkshopError
 
 Vectors = np.ndarray | Sequence[Sparse]  # (n, dim), or n sparse ones
 Vector = np.ndarray | Sparse
 NONE: tuple[str, ...] = ()
-
-
-class TooLarge(WorkshopError):
-    """A file of the right type that an encoder will not read for its size."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from fastapi import Body, Depends, FastAPI, File, Form, UploadFile
 from pydantic import AfterValidator, Discriminator, Field, Tag, create_model
 
 from app_snippets.service import problems
-from app_snippets.service.encoder import Asked, Encoder, TooLarge
+from app_snippets.service.encoder import Asked, Encoder
 from app_snippets.service.guard import upload
 from app_snippets.service.items import unknown
 from app_snippets.service.models import Hit, Hits, Limit, Strict
@@ -19,7 +19,7 @@ from app_snippets.service.names import LETTER, Category, has_a_word, shown_name
 from app_snippets.service.problems import ProblemError, documented
 from app_snippets.service.running import Running, Service
 from app_snippets.service.settings import ServiceSettings
-from workshop.errors import WorkshopError
+from workshop.errors import TooLarge, WorkshopError
 
 Ids = Annotated[list[str], Field(max_length=100)]
 

@@ -15,11 +15,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, Field, create_model
 
-from app_snippets.service.encoder import Asked, BadRow, Encoder, Entries, Entry, TooLarge, Vector
+from app_snippets.service.encoder import Asked, BadRow, Encoder, Entries, Entry, Vector
 from app_snippets.service.jobs import Source
 from app_snippets.service.models import Strict
 from app_snippets.service.names import Category, has_a_word, like_a_category, shown_line
-from workshop.errors import WorkshopError
+from workshop.errors import TooLarge, WorkshopError
 
 ALWAYS = ("text", "name", "category")
 csv.field_size_limit(1_000_000)
