@@ -13,7 +13,8 @@ from app_snippets.service.jobs import Source, check_id
 from app_snippets.service.settings import ServiceSettings
 from app_snippets.service.store import Found, Sparse
 
-Vectors = np.ndarray | Sequence[Sparse]  # (n, dim), or n sparse ones
+# (n, dim), or n sparse ones; where they are optional, a list with None for who has none
+Vectors = np.ndarray | Sequence[Sparse] | Sequence[np.ndarray | None]
 Vector = np.ndarray | Sparse
 NONE: tuple[str, ...] = ()
 
@@ -49,7 +50,7 @@ class Asked:
 
     text        what was typed
     item        what `Encoder.read` made of a file
-    likes       (n, dim) vectors, in the first space, of the items to be like
+    likes       (n, dim) vectors, in the space in which items are compared, of the items to be like
     unlikes     (m, dim) of those to be unlike
     like_ids    their ids, and unlike_ids
     mode        one of the encoder's modes
@@ -81,9 +82,10 @@ class Encoder:
     """Makes items searchable; a service has one, made when it starts.
 
     name          of the models in it, to show
-    spaces        vector space to dimension, or to SPARSE; the first one, in which items are compared,
-                  has a dimension. A search of a space compares with each of its vectors: by cosine,
+    spaces        vector space to dimension, or to SPARSE; the first one, in which every item has a
+                  vector, has a dimension. A search of a space compares with each of its vectors: by cosine,
                   in a sparse space by inner product
+    optional      spaces in which an item may have no vector: `encode` gives None there
     media_type    of `GET /items/{id}/media`; with text/plain it is the payload's field `text`
     media_suffix  of a file that is kept for each item, or None
     modes         what a search may ask for, the first by default, or None
@@ -95,6 +97,7 @@ class Encoder:
 
     name: str
     spaces: Mapping[str, int]
+    optional: ClassVar[Sequence[str]] = NONE
     media_type: ClassVar[str] = "text/plain"
     media_suffix: ClassVar[str | None] = None
     modes: ClassVar[type[StrEnum] | None] = None
@@ -130,12 +133,16 @@ class Encoder:
         """
         raise NotImplementedError
 
+    def compared(self, mode: StrEnum | None) -> str:
+        """The space in which items are compared with one another, in that mode: the first."""
+        return next(iter(self.spaces))
+
     def query(self, asked: Asked) -> Mapping[str, Vector]:
         """The spaces to search, and the vector to search each with.
 
         Of asked.text, asked.item and asked.likes one is given. Here the last two are dealt with.
         """
-        own = next(iter(self.spaces))
+        own = self.compared(asked.mode)
         if asked.likes is None:
             return {own: self.encode([asked.item])[own][0]}
         direction = asked.likes.mean(axis=0)

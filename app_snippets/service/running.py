@@ -43,6 +43,7 @@ class Service:
                 encoder.media_suffix,
                 settings.milvus_timeout,
                 encoder.changed if _listens(encoder) else None,
+                encoder.optional,
             )
             encoder.kept = self.store.media
             self._opened = opened.pop_all()
@@ -94,7 +95,7 @@ class Service:
                 id=entry.id,
                 payload={"name": entry.name, "category": entry.category, **entry.about},
                 media=self.encoder.media(entry.item) if keeps else None,
-                vectors={space: vectors[number] for space, vectors in spaces.items()},
+                vectors={s: v[number] for s, v in spaces.items() if v[number] is not None},
             )
             for number, entry in enumerate(entries)
         ]

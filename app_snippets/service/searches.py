@@ -31,13 +31,23 @@ class ManySearched(Strict):
     category: Category | None = None
 
 
-def like(service: Service, likes: list[str], unlikes: list[str]) -> dict[str, Any]:
-    """What `Asked` says of items to be like and unlike. Raises 404 for one that is not here."""
-    vectors = service.store.vectors([*likes, *unlikes])
+def like(
+    service: Service, likes: list[str], unlikes: list[str], mode: StrEnum | None = None
+) -> dict[str, Any]:
+    """What `Asked` says of items to be like and unlike.
+
+    Raises 404 for one that is not here, and 422 for one that cannot be compared in that mode.
+    """
+    space = service.encoder.compared(mode)
+    vectors = service.store.vectors([*likes, *unlikes], space)
     for item_id in [*likes, *unlikes]:
         if item_id not in vectors:
+            if item_id in service.store and space in service.encoder.optional:
+                raise ProblemError(
+                    422, f"The item {item_id} cannot be compared by {mode}. Choose another mode."
+                )
             raise unknown(item_id)
-    dim = next(iter(service.encoder.spaces.values()))
+    dim = service.encoder.spaces[space]
 
     def rows(ids: list[str]) -> np.ndarray:
         return np.array([vectors[i] for i in ids], np.float32).reshape(-1, dim)
@@ -111,9 +121,12 @@ def add_search_calls(
         about = query.model_dump(include={"limit", "category", "mode"})
         if isinstance(query, SearchByText):
             return service.search(Asked(text=query.text, **about))
-        if isinstance(query, SearchByItem):
-            return service.search(Asked(**like(service, [query.item_id], []), **about))
-        return service.search(Asked(**like(service, query.items, query.unlike), **about))
+        likes, unlikes = (
+            ([query.item_id], [])
+            if isinstance(query, SearchByItem)
+            else (query.items, query.unlike)
+        )
+        return service.search(Asked(**like(service, likes, unlikes, about.get("mode")), **about))
 
     if encoder.modes:
 

@@ -1,8 +1,8 @@
 """Items at rest: their vectors and payloads in Milvus, what they look like as files.
 
 Milvus 2.3 servers take one vector field a collection, so each vector space of a service is a
-collection of its own. An item is there when all of its parts are: a row in each collection, and a
-file where the service keeps one.
+collection of its own. An item is there when all of its parts are: a row in each collection that is
+not optional, and a file where the service keeps one.
 
 A file that ends in `.part` says what is being put in or taken out. `ID.part` is an item that goes: it
 has that name until its last row is removed. `list-….part` lists the items that are coming in, one a line,
@@ -81,7 +81,7 @@ class New:
     """An item to put in.
 
     media    the file to keep, or None
-    vectors  space to vector, of shape (dim,) or sparse
+    vectors  space to vector, of shape (dim,) or sparse; an optional space may be missing
     """
 
     id: str
@@ -95,11 +95,12 @@ class Store:
 
     name      of the service; its place in Milvus is `workshop.connect(name)`
     folder    for media files; made if missing
-    spaces    vector space to dimension, or to SPARSE; in the first, which has one, items are compared
+    spaces    vector space to dimension, or to SPARSE; the first has one
     suffix    of media files, such as ".webp", or None where none are kept
     timeout   seconds that a call to Milvus may take
     changed   if given, told of each item (id, payload, 1) at the start and when it is in, and of each that goes
               (id, payload, -1), one after the other
+    optional  spaces in which an item may have no vector
 
     Its `lacks` names the spaces that this Milvus cannot hold: sparse ones, on an old server.
 
@@ -115,8 +116,10 @@ class Store:
         suffix: str | None,
         timeout: float,
         changed: Callable[[str, Mapping[str, Any], int], None] | None = None,
+        optional: Sequence[str] = (),
     ) -> None:
         self._suffix, self._timeout, self._changed = suffix, timeout, changed
+        self._optional = set(optional)
         self._newest = 0  # nanoseconds: when the newest item came in
         self._going_in: int | None = None  # from this time on rows belong to no item yet
         self._loose = 0  # rows that came in since Milvus was last told to index them
@@ -211,10 +214,15 @@ class Store:
                 len(self._half),
                 why(error),
             )
-        own = {row["id"]: row for row in self._rows(self._own, "category", "created_ns")}
-        rows = {space: {row["id"] for row in self._rows(space)} for space in self._collections}
+        told = ["payload"] if self._changed else []
+        own = {row["id"]: row for row in self._rows(self._own, "category", "created_ns", *told)}
+        rows = {
+            space: {row["id"] for row in self._rows(space)} if space != self._own else set(own)
+            for space in self._collections
+        }
         files = self._files()
-        whole = set.intersection(*rows.values()) - self._half
+        needed = [ids for space, ids in rows.items() if space not in self._optional]
+        whole = set.intersection(*needed) - self._half
         if self._suffix:
             whole &= files
         self._hidden = set().union(*rows.values()) - whole
@@ -230,9 +238,8 @@ class Store:
         self._categories = {row["id"]: row["category"] for row in ordered}
         self._newest = ordered[-1]["created_ns"] if ordered else 0
         if self._changed:
-            for row in self._rows(self._own, "payload"):
-                if row["id"] in self:
-                    self._changed(row["id"], row["payload"], 1)
+            for row in ordered:
+                self._changed(row["id"], row["payload"], 1)
 
     def _files(self) -> set[str]:
         """The ids of which there is a file."""
@@ -279,11 +286,10 @@ class Store:
         payloads = {row["id"]: row["payload"] for row in rows}
         return {i: payloads[i] for i in ids if i in payloads}
 
-    def _get(self, ids: list[str], field: str) -> list[dict[str, Any]]:
+    def _get(self, ids: list[str], field: str, space: str = "") -> list[dict[str, Any]]:
+        collection = self._collections[space or self._own]
         with self._milvus.reading() as client:
-            return client.get(
-                self._collections[self._own], ids, output_fields=[field], timeout=self._timeout
-            )
+            return client.get(collection, ids, output_fields=[field], timeout=self._timeout)
 
     def media(self, item_id: str) -> Path | None:
         """The item's file; its name is made of an id that we know, not of one we were told."""
@@ -299,10 +305,13 @@ class Store:
         """What is known of those of these items that are there, in their order."""
         return self._payloads([item_id for item_id in ids if item_id in self])
 
-    def vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
-        """The vectors, of shape (dim,) in the first space, of those of these items that are there."""
+    def vectors(self, ids: Sequence[str], space: str = "") -> dict[str, np.ndarray]:
+        """The vectors, of shape (dim,), of those of these items that are there and have one.
+
+        space   one with a dimension; the first if none is named
+        """
         known = [item_id for item_id in ids if item_id in self]
-        rows = self._get(known, "vector") if known else []
+        rows = self._get(known, "vector", space) if known else []
         vectors = {row["id"]: np.asarray(row["vector"], np.float32) for row in rows}
         return {item_id: vectors[item_id] for item_id in known if item_id in vectors}
 
@@ -410,9 +419,13 @@ class Store:
         ]
         with self._milvus.writing() as client:
             for space, collection in self._collections.items():
-                vectors = [_plain(item.vectors[space]) for item in items]
-                whole = [row | {"vector": v} for row, v in zip(rows, vectors, strict=True)]
-                client.insert(collection, whole, timeout=self._timeout)
+                whole = [
+                    row | {"vector": _plain(item.vectors[space])}
+                    for row, item in zip(rows, items, strict=True)
+                    if space in item.vectors or space not in self._optional
+                ]
+                if whole:
+                    client.insert(collection, whole, timeout=self._timeout)
 
     def _undo(self, ids: Sequence[str], listed: Path) -> None:
         with self._lock:

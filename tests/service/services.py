@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
-from app_snippets import question_answering, recommender, reverse_image_search, text_search
+from app_snippets import question_answering
 from workshop import answering, datasets, launch, passages
 
 PATIENCE = 600  # seconds, on a busy machine, where a passing test does not wait
@@ -35,9 +36,7 @@ def png(colour: str | tuple[int, int, int] = "teal", size: tuple[int, int] = (64
 class Case:
     """What the tests must know of a service."""
 
-    name: str
-    create_app: Callable[..., FastAPI]  # takes settings as keywords
-    module: str  # for uvicorn
+    name: str  # of its module too
     samples: int
     dim: int
     files: list[tuple[str, bytes]]  # four that it can read, all different, each one item
@@ -51,6 +50,17 @@ class Case:
     sparse_modes: tuple[str, ...] = ()  # and the modes that search nothing else
     # That it alone has, as in "POST /ask", each with a body that it answers; ITEM stands for an item's id.
     calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    another: Callable[[int], bytes] | None = None  # see `other`
+
+    @property
+    def module(self) -> str:
+        """What uvicorn runs."""
+        return f"app_snippets.{self.name}:app"
+
+    def create_app(self, **settings: Any) -> FastAPI:
+        """The service with these settings."""
+        module = import_module(f"app_snippets.{self.name}")
+        return module.create_app(module.Settings(**settings))
 
     def body(self, call: str, item_id: str) -> dict[str, Any]:
         """A body that a call of the service's own answers."""
@@ -68,6 +78,8 @@ class Case:
 
     def other(self, number: int) -> bytes:
         """A further file that it can read, one item, different for each number up to 200."""
+        if self.another:
+            return self.another(number)
         if self.is_text:
             return f"The note with the number {number} tells of nothing else.".encode()
         return png((number, 90, 120))
@@ -78,10 +90,6 @@ COURSE = passages.of_course(but=answering.LEFT_OUT)
 SERVICES = [
     Case(
         name="reverse_image_search",
-        create_app=lambda **settings: reverse_image_search.create_app(
-            reverse_image_search.Settings(**settings)
-        ),
-        module="app_snippets.reverse_image_search:app",
         samples=430,
         dim=1280,
         files=[(f"{p.id}.webp", p.path.read_bytes()) for p in datasets.photos("animals/birds")[:4]],
@@ -93,8 +101,6 @@ SERVICES = [
     ),
     Case(
         name="text_search",
-        create_app=lambda **settings: text_search.create_app(text_search.Settings(**settings)),
-        module="app_snippets.text_search:app",
         samples=11919,
         sources=87,
         dim=384,
@@ -108,8 +114,6 @@ SERVICES = [
     ),
     Case(
         name="recommender",
-        create_app=lambda **settings: recommender.create_app(recommender.Settings(**settings)),
-        module="app_snippets.recommender:app",
         samples=3878,
         sources=39,
         dim=34,
@@ -122,10 +126,6 @@ SERVICES = [
     ),
     Case(
         name="question_answering",
-        create_app=lambda **settings: question_answering.create_app(
-            question_answering.Settings(**settings)
-        ),
-        module="app_snippets.question_answering:app",
         samples=len(COURSE),
         sources=-(-len(COURSE) // question_answering.PIECE),
         dim=384,

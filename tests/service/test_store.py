@@ -225,6 +225,35 @@ def test_items_of_one_block_are_found_when_it_has_ended_and_not_before(texts, he
     assert store.count() == 4
 
 
+def test_an_item_may_lack_a_vector_in_an_optional_space(tmp_path, home):
+    spaces = {"look": 8, "face": 8}
+
+    def opened() -> Store:
+        return Store("films", tmp_path / "films", spaces, None, 10, optional=["face"])
+
+    def item(number: int, *, face: bool) -> New:
+        vectors = {"look": ONES, "face": ONES} if face else {"look": ONES}
+        return New(new(number).id, new(number).payload, None, vectors)
+
+    store = opened()
+    with store.adding() as put:
+        put([item(1, face=True), item(2, face=False)])
+        put([item(3, face=False)])
+    store.close()
+    store = opened()
+    try:
+        assert store.count() == 3, "none is taken for half an item"
+        assert {hit.payload["name"] for hit in store.search("look", ONES, 10)} == {"n1", "n2", "n3"}
+        assert [hit.payload["name"] for hit in store.search("face", ONES, 10)] == ["n1"]
+        ids = [new(number).id for number in (1, 2)]
+        assert list(store.vectors(ids, "face")) == ids[:1] and list(store.vectors(ids)) == ids
+        for number in (1, 2):
+            assert store.delete(new(number).id)
+        assert store.search("face", ONES, 10) == [] and len(store.search("look", ONES, 10)) == 1
+    finally:
+        store.close()
+
+
 def test_after_an_error_none_of_the_block_is_there(texts, heard):
     store = texts()
     with pytest.raises(ZeroDivisionError), store.adding() as put:
