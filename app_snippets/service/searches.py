@@ -107,7 +107,7 @@ def add_search_calls(
         response_model_exclude_none=True,
         responses=documented(404, 413, 415, 422),
     )
-    def search(
+    async def search(
         service: Running,
         query: Annotated[
             Annotated[SearchByText, Tag(problems.kind("text"))]
@@ -178,8 +178,7 @@ def add_search_calls(
             ) from None
         try:
             content = await file.read()
-            # One trip to a thread: a plain def makes three, for the body, the work and the answer.
-            # It is not waited for when the service has to stop: it stops by itself.
+            # One trip to a thread, which is not waited for when the service has to stop: it stops by itself.
             asked = Asked(mode=mode, limit=limit, category=category)
             return await anyio.to_thread.run_sync(
                 service.search, asked, read, abandon_on_cancel=True
