@@ -284,8 +284,14 @@ def main() -> None:
         content = (options.out / name).read_bytes()
         about |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         print(f"{len(content) / 1e6:6.2f} MB  {name}")
-    table = json.dumps({"files": files}, indent=1, ensure_ascii=False)
-    (options.out / "models.json").write_text(table + "\n", "utf-8")
+    path = options.out / "models.json"
+    kept = (
+        json.loads(path.read_text("utf-8"))["files"] if path.exists() else {}
+    )  # other tools' models
+    table = json.dumps(
+        {"files": dict(sorted((kept | files).items()))}, indent=1, ensure_ascii=False
+    )
+    path.write_text(table + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -75,7 +75,11 @@ def read_model_file(name: str) -> bytes:
 
 
 @cache
-def _load_session(name: str) -> onnxruntime.InferenceSession:
+def load_session(name: str) -> onnxruntime.InferenceSession:
+    """A model of data/models, ready to run; read once in a process, and shared.
+
+    Raises WorkshopError when the file is missing or changed.
+    """
     options = onnxruntime.SessionOptions()
     # One thread a call and several calls at once: at these sizes that is faster than several
     # threads in one call, and leaves no thread spinning beside the notebook or the service.
@@ -158,7 +162,7 @@ class TextEncoder:
     def __init__(self, threads: int | None = None) -> None:
         self.threads = physical_cores() if threads is None else _positive("threads", threads)
         with _loading:
-            self.session = _load_session(TEXT_MODEL)
+            self.session = load_session(TEXT_MODEL)
             self.tokenizer = _load_tokenizer()
 
     def encode(
@@ -296,7 +300,7 @@ class ImageEncoder:
         self.threads = physical_cores() if threads is None else _positive("threads", threads)
         self.max_pixels = _positive("max_pixels", max_pixels)
         with _loading:
-            self.session = _load_session(IMAGE_MODEL)
+            self.session = load_session(IMAGE_MODEL)
 
     def encode(self, images: Sequence[ImageSource], progress: bool | None = None) -> np.ndarray:
         """L2-normalised embeddings, float32 (n, 1280), in the order given.
