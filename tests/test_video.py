@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workshop import films, objects, video
+from workshop import faces, films, objects, video
 from workshop.encoders import MODELS, load_session
 from workshop.errors import TooLarge
 from workshop.faces import FaceReader
@@ -344,3 +344,39 @@ def test_pairs_of_one_shot_are_left_out():
 
 def test_models_are_read_once():
     assert load_session(objects.MODEL) is load_session(objects.MODEL)
+
+
+def test_people_kept_aside_are_told_apart_with_a_threshold_of_others():
+    """The strictest one that misses at most 5 % of the pairs of the tuning half."""
+    same, _ = films.pair_distances(*films.faces("tuning"))
+    threshold = float(np.quantile(same, 0.95))
+    assert threshold == pytest.approx(faces.SAME, abs=0.002)
+    same, other = films.pair_distances(*films.faces("report"))
+    assert np.mean(same > threshold) <= 0.05
+    assert np.mean(other <= threshold) <= 0.005
+
+
+def test_who_appears_again_is_among_the_first_five_tracks():
+    tracks = [
+        (track.vector, person, label.film)
+        for path in films.paths()
+        for shot, label in zip(
+            films.shots(path, with_frames=False),
+            [label for label in films.labels() if label.film == path.name],
+            strict=True,
+        )
+        for track, person in zip(shot.tracks, films.who(shot, label), strict=True)
+    ]
+    found = []
+    for vector, person, film in tracks:
+        others = [other for other in tracks if other[2] != film]
+        if any(name == person for _, name, _ in others):
+            best = sorted(others, key=lambda other: -(other[0] @ vector))[:5]
+            found.append(any(name == person for _, name, _ in best))
+    assert len(found) >= 20
+    assert np.mean(found) >= 0.9
+
+
+def test_pyscenedetects_cuts_are_of_these_films():
+    cuts = films.pyscenedetect()
+    assert {film for found in cuts.values() for film in found} == {p.name for p in films.paths()}

@@ -50,7 +50,8 @@ class Clip:
     half      "tuning" or "report": where numbers are chosen, and where they are told
     parts     first and last frame of each; with `step`, of every second frame. Parts in one tuple stay
               together: the clip itself has a cut between them
-    people    from left to right; the names are invented
+    people    whose faces can be seen, from left to right; with | between parts that differ. The names are
+              invented
     things    of COCO's 80 kinds, which are plainly there
     unsure    kinds that one may or may not call so: they count neither way
     """
@@ -102,7 +103,7 @@ CLIPS = [
         "video",
         "api_kling_dual_characters_effects-1",
         ((0, 16), (20, 38), (42, 60)),
-        "Emil,Flora",
+        "Emil,Flora|Emil,Flora|Flora",
         "person",
     ),
     Clip(
@@ -180,9 +181,9 @@ CLIPS = [
     ),
     Clip(T, "video", "api_google_gemini_omni_flash_video_edit-1", ((0, 22),), "", "person,horse"),
     Clip(T, "video", "api_google_gemini_omni_flash_video_edit-2", ((20, 45),), "", "person,horse"),
-    Clip(T, "video", "api_kling_motion_control3-2", ((0, 20), (24, 44)), "", "person"),
+    Clip(T, "video", "api_kling_motion_control3-2", ((0, 20), (24, 44)), "Leo", "person"),
     Clip(T, "video", "api_kling_v3_video-1", (((10, 41), (41, 86)),), "", "person", "sports ball"),
-    Clip(T, "video", "api_vidu_q3_text_to_video-1", (((0, 9), (9, 40)),), "", "car", "person"),
+    Clip(T, "video", "api_vidu_q3_text_to_video-1", (((0, 9), (9, 40)),), "Karl|", "car", "person"),
     Clip(T, "video", "ltxv_image_to_video-1", ((0, 26),)),
     Clip(T, "video", "video_capybara_v0_1_video_edit-1", ((0, 22), (23, 45)), "", "horse"),
     Clip(T, "video", "video_capybara_v0_1_video_edit-2", ((10, 35),), "", "horse"),
@@ -239,7 +240,7 @@ CLIPS = [
     ),
     Clip(R, "api", "api_happyhorse1_0_t2v-1", ((8, 30),), "", "horse"),
     Clip(R, "api", "api_kling_omni_v2v-2", ((0, 22),), "", "person", "tie"),
-    Clip(R, "api", "api_vidu_q2_flf2v-1", ((0, 18),), "", "person"),
+    Clip(R, "api", "api_vidu_q2_flf2v-1", ((0, 18),), "Zoe", "person"),
     Clip(
         R,
         "api",
@@ -309,6 +310,18 @@ def _motif(clip: Clip) -> str:
     return clip.people or clip.file[:-2].rstrip("-")[:24]
 
 
+def _pieces(part: tuple) -> tuple:
+    """The (first, last) frames in a part; more than one where the clip has a cut of its own."""
+    return part if isinstance(part[0], tuple) else (part,)
+
+
+def _people(clip: Clip, first: int) -> str:
+    """Whose faces can be seen in the piece that begins with a frame."""
+    begins = [start for part in clip.parts for start, _ in _pieces(part)]
+    several = clip.people.split("|")
+    return several[begins.index(first)] if len(several) > 1 else clip.people
+
+
 def transitions(films: list[list]) -> list[list[str]]:
     """How each shot but the first begins: three of five by a cut, the others by dissolve or fade."""
     rng = random.Random(31)  # noqa: S311
@@ -354,9 +367,7 @@ def build(folder: Path) -> None:
             shots, about, begin = [], [], ["start", *kinds]
             for (clip, part), kind in zip(parts, begin, strict=True):
                 frames = pictures(clip, packages[clip.package])
-                for order, (first, last) in enumerate(
-                    part if isinstance(part[0], tuple) else (part,)
-                ):
+                for order, (first, last) in enumerate(_pieces(part)):
                     shots.append(frames[first : last : clip.step])
                     about.append((clip, first, last, kind if order == 0 else "own cut"))
             joined, borders = join(shots, [kind for *_, kind in about[1:]])
@@ -368,7 +379,7 @@ def build(folder: Path) -> None:
                 zip(about, borders, strict=True), 1
             ):
                 times = (f"{start / RATE:.3f}", f"{end / RATE:.3f}")
-                seen = (clip.people, clip.things, clip.unsure)
+                seen = (_people(clip, first), clip.things, clip.unsure)
                 made_of = (clip.package, clip.file, first, last, clip.step)
                 rows.append([film, half, shot, kind, *times, *seen, *made_of])
             print(

@@ -22,11 +22,11 @@ MESH_SIZE = 192  # pixels, of the square around one face that FaceMesh sees
 CHIP_SIZE = 150  # pixels, of the square in which dlib's network wants a face
 OVERLAP = 0.3  # boxes that share more than this are the same face
 # The gate: what is let through to become a vector.
-SURE = 0.8  # BlazeFace's score
+SURE = 0.85  # BlazeFace's score
 REAL = 0.9  # FaceMesh's: is it a face at all
 EYES = 24.0  # pixels between the outer corners of the eyes, at least
-FRONTAL = 0.35  # the nose may lie so far from the middle between the eyes; 0.5 is about a profile
-SAME = 0.062  # cosine distance up to which two tracks are one person; chosen on the tuning films
+FRONTAL = 0.3  # the nose may lie so far from the middle between the eyes; 0.5 is about a profile
+SAME = 0.055  # cosine distance up to which two tracks are one person; chosen on the tuning films
 
 # Where dlib's training had these five points, in a square of 1: outer and inner corner of the left
 # eye, outer and inner corner of the right eye (left and right of the person), base of the nose.

@@ -17,7 +17,7 @@ import numpy as np
 from workshop.errors import WorkshopError
 from workshop.faces import Face
 from workshop.objects import Thing
-from workshop.video import FILMS, Shot, Track, frames
+from workshop.video import FILMS, LONGEST_SIDE, Shot, Track, frames
 
 TOLERANCE = 0.3  # seconds that a cut may be off and still count
 HALVES = ("tuning", "report")
@@ -58,9 +58,54 @@ def _label(row: dict[str, str]) -> Label:
     return Label(*shot, people, frozenset(things), frozenset(unsure), row["clip"])
 
 
+def who(shot: Shot, label: Label) -> list[str]:
+    """Whose each of the shot's tracks is, by the label; "" where it names nobody.
+
+    Of two people the first is the one in the left half of the picture.
+    """
+    if len(label.people) < 2:
+        return ["".join(label.people)] * len(shot.tracks)
+    middles = [np.mean([face.box[::2] for _, face in track.faces]) for track in shot.tracks]
+    return [label.people[int(middle > LONGEST_SIDE / 2)] for middle in middles]
+
+
 def paths(half: str | None = None) -> list[Path]:
     """The files of all films, or of one half."""
     return [FILMS / name for name in dict.fromkeys(label.film for label in labels(half))]
+
+
+class Faces(NamedTuple):
+    """All faces that passed the gate in some films, and whose they are."""
+
+    vectors: np.ndarray  # (n, 128) of length 1
+    people: np.ndarray  # (n,) names
+    shots: np.ndarray  # (n,) "film_01.mp4 3"
+
+
+def faces(half: str | None = None) -> Faces:
+    """The faces in all films, or in one half, as `seen.npz` has them."""
+    rows = []
+    for path in paths(half):
+        truth = [label for label in labels(half) if label.film == path.name]
+        for shot, label in zip(shots(path, with_frames=False), truth, strict=True):
+            for track, person in zip(shot.tracks, who(shot, label), strict=True):
+                place = f"{label.film} {label.number}"
+                rows += [(face.vector, person, place) for _, face in track.faces]
+    vectors, people, places = zip(*rows, strict=True)
+    return Faces(np.array(vectors), np.array(people), np.array(places))
+
+
+def pyscenedetect() -> dict[str, dict[str, list[float]]]:
+    """The cuts that PySceneDetect finds with its defaults: detector to film to seconds.
+
+    As `tools/measure_video.py` wrote them down; the program itself is not part of the course.
+    """
+    found: dict[str, dict[str, list[float]]] = {}
+    with (FILMS / "pyscenedetect.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            cuts = [float(time) for time in row["cuts"].split()]
+            found.setdefault(row["detector"], {})[row["film"]] = cuts
+    return found
 
 
 # ------------------------------------------------------------------------------ measures

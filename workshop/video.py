@@ -461,6 +461,7 @@ def write_film(film: Iterable[Frame], crf: int = 27) -> bytes:
                 stream = out.add_stream("libx264", rate=30, options={"crf": str(crf)})
                 stream.width, stream.height = (max(2, side // 2 * 2) for side in picture.size)
                 stream.pix_fmt, base = "yuv420p", time
+                stream.codec_context.thread_count = 1  # the same frames give the same bytes
                 stream.time_base = stream.codec_context.time_base = _CLOCK
             frame = av.VideoFrame.from_image(picture.resize((stream.width, stream.height)))
             frame.pts, frame.time_base = round((time - base) / _CLOCK), _CLOCK
