@@ -1,0 +1,164 @@
+"""Make data/molecules: the structures of B3DB, with a label, a name and a scaffold each.
+
+    python tools/build_molecules.py FOLDER    write the tables; FOLDER gets the package, if it has not got it
+    python tools/build_molecules.py --check   compare the committed files with molecules.json, write nothing
+
+Needs pip and the network unless it only checks. B3DB (Meng, Xi, Huang & Ayers, Scientific Data 8, 2021) says of
+7,807 rows whether a drug passes from the blood into the brain. What is done to it: data/README.md.
+"""
+
+import argparse
+import csv
+import gzip
+import hashlib
+import io
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from workshop.drugs import MOLECULES
+from workshop.molecules import MoleculeError, canonical, read, scaffold
+
+WHEEL = "qc_b3db-1.1.1-py3-none-any.whl"
+PACKAGE = "qc-B3DB==1.1.1"
+SHA256 = "c929f601951e4b0ed56326c94d2cdc2f6b0c24711fbc1e0d7f67e88e330fc959"
+TABLE = "B3DB/B3DB_classification.tsv"
+MAX_ATOMS = 1_000
+WRONG_FROM = 10**8  # CIDs from which on many rows carry the name of another substance
+LONGEST_NAME = 80  # longer ones are systematic names, which say no more than the SMILES
+
+
+def fetch(folder: Path) -> list[dict[str, str]]:
+    """The rows of B3DB, out of its package."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / WHEEL
+    if not path.exists():
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-d", folder, PACKAGE]
+        subprocess.run(command, check=True)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != SHA256:
+        raise SystemExit(f"{path} has the sha256 {found}, expected {SHA256}.")
+    with zipfile.ZipFile(path) as package:
+        text = package.read(TABLE).decode("utf-8")
+    return list(csv.DictReader(io.StringIO(text), delimiter="\t"))
+
+
+def name_of(rows: list[dict[str, str]]) -> str:
+    """The name that most rows of a structure give, of several the plainest; empty if none is good."""
+    given = Counter()
+    for row in rows:
+        name = " ".join(row["compound_name"].lower().split())
+        number = float(row["CID"] or 0)
+        if name and number < WRONG_FROM and len(name) <= LONGEST_NAME:
+            given[name] += 1
+    if not given:
+        return ""
+    return min(given, key=lambda n: (bool(re.search(r"\d", n)), -given[n], len(n), n))
+
+
+def build(folder: Path) -> None:
+    """Write the two tables."""
+    source = fetch(folder)
+    by_structure: dict[str, list[dict[str, str]]] = defaultdict(list)
+    every, mols, refused = [], {}, []
+    for row in source:
+        try:
+            mol = read(row["SMILES"], f"Row {row['NO.']}", MAX_ATOMS)
+        except MoleculeError as error:
+            refused.append(str(error))
+            continue
+        structure = canonical(mol)
+        mols[structure] = mol
+        by_structure[structure].append(row)
+        every.append((row["NO."], row["BBB+/BBB-"], structure))
+    print(f"{len(source):,} rows, {len(by_structure):,} structures", *refused, sep="\n  ")
+
+    kept = {
+        structure: rows
+        for structure, rows in sorted(by_structure.items())
+        if len({row["BBB+/BBB-"] for row in rows}) == 1
+    }
+    names = {structure: name_of(rows) for structure, rows in kept.items()}
+    claimed = defaultdict(list)
+    for structure, name in names.items():
+        claimed[name].append(structure)
+    for structures in claimed.values():
+        # of several structures with one name, that with most rows has it
+        for structure in sorted(structures, key=lambda s: (-len(kept[s]), s))[1:]:
+            names[structure] = ""
+    twice = sum(len(s) - 1 for name, s in claimed.items() if name)
+    named = sum(map(bool, names.values()))
+    print(
+        f"{len(by_structure) - len(kept)} with both labels dropped, {len(kept):,} kept, {named:,} named, "
+        f"{twice} names taken away that another structure has too"
+    )
+    table = [
+        (s, names[s], rows[0]["BBB+/BBB-"], scaffold(mols[s]), len(rows))
+        for s, rows in kept.items()
+    ]
+    print(len({row[3] for row in table}), "scaffolds")
+    MOLECULES.mkdir(parents=True, exist_ok=True)
+    write("drugs.csv.gz", ("smiles", "name", "label", "scaffold", "rows"), table)
+    write("rows.csv.gz", ("number", "label", "structure"), every)
+
+
+def write(name: str, columns: tuple, table: list[tuple]) -> None:
+    """A table as gzipped CSV, the same bytes for the same rows."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(table)
+    packed = gzip.compress(text.getvalue().encode("utf-8"), compresslevel=9, mtime=0)
+    (MOLECULES / name).write_bytes(packed)
+
+
+def describe() -> None:
+    """Write what each file of data/molecules is, with its checksum."""
+    files = {}
+    for path in sorted(MOLECULES.glob("*.gz")):
+        content = path.read_bytes()
+        files[path.name] = {
+            "source": f"{PACKAGE} on PyPI, {TABLE}",
+            "licence": "CC0-1.0",
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    table = json.dumps({"files": files}, indent=1)
+    (MOLECULES / "molecules.json").write_text(table + "\n", "utf-8")
+
+
+def check() -> list[str]:
+    """What of data/molecules is not as its table says."""
+    table = json.loads((MOLECULES / "molecules.json").read_text("utf-8"))["files"]
+    here = {path.name for path in MOLECULES.iterdir()} - {"molecules.json"}
+    problems = [f"{name} is not in molecules.json" for name in sorted(here - set(table))]
+    for name, about in table.items():
+        path = MOLECULES / name
+        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "missing"
+        if found != about["sha256"]:
+            problems.append(f"{name}: {found[:12]}, expected {about['sha256'][:12]}")
+    return problems
+
+
+def main() -> None:
+    """Build or check."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?", help="of the package")
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    if options.check:
+        if problems := check():
+            raise SystemExit("\n".join(problems))
+        return
+    if options.folder is None:
+        parser.error("say where the package is, or goes")
+    build(options.folder)
+    describe()
+
+
+if __name__ == "__main__":
+    main()
