@@ -16,7 +16,7 @@ import numpy as np
 
 from workshop.errors import WorkshopError
 from workshop.faces import Face
-from workshop.objects import Thing
+from workshop.objects import SURE, Thing
 from workshop.video import FILMS, LONGEST_SIDE, Shot, Track, frames
 
 TOLERANCE = 0.3  # seconds that a cut may be off and still count
@@ -96,7 +96,7 @@ def faces(half: str | None = None) -> Faces:
 
 
 def pyscenedetect() -> dict[str, dict[str, list[float]]]:
-    """The cuts that PySceneDetect finds with its defaults: detector to film to seconds.
+    """The cuts that PySceneDetect finds: detector and setting to film to seconds.
 
     As `tools/measure_video.py` wrote them down; the program itself is not part of the course.
     """
@@ -169,6 +169,11 @@ def match_things(shots: Iterable[Shot], truth: Iterable[Label], sure: float) -> 
         false += len(seen - label.things)
         missed += len(label.things - seen)
     return Counts(right, false, missed)
+
+
+def without(label: Label, kind: str) -> Label:
+    """The label as if one kind of thing counted neither way."""
+    return label._replace(things=label.things - {kind}, unsure=label.unsure | {kind})
 
 
 def pair_distances(
@@ -256,11 +261,12 @@ def _unit(vector: np.ndarray) -> np.ndarray:
     return vector / np.linalg.norm(vector)
 
 
-def shots(film: str | Path, with_frames: bool = True) -> list[Shot]:
+def shots(film: str | Path, with_frames: bool = True, sure: float = SURE) -> list[Shot]:
     """The shots of one of the course's films as `VideoReader` saw them, without running its models.
 
     film          its file, such as "film_01.mp4"
     with_frames   read the film, which takes a tenth of a second
+    sure          the least score of a thing, from 0.3 on
 
     The points of a face are not kept. `tools/measure_video.py` wrote down what was seen.
     """
@@ -268,7 +274,10 @@ def shots(film: str | Path, with_frames: bool = True) -> list[Shot]:
     known = _remembered()
     if name not in known:
         raise WorkshopError(f"{name} is none of the course's films: {', '.join(known)}.")
-    found = [replace(shot, things=[*shot.things], tracks=[*shot.tracks]) for shot in known[name]]
+    found = []
+    for shot in known[name]:
+        things = [(time, thing) for time, thing in shot.things if thing.score > sure]
+        found.append(replace(shot, things=things, tracks=[*shot.tracks]))
     if with_frames:
         pictures = list(frames(FILMS / name))
         for shot in found:

@@ -17,7 +17,7 @@ STRIDES = (8, 16, 32)  # pixels between the places at which it looks, on three g
 BINS = 11  # a side of a box lies 0 to 10 strides from the place: how likely is each
 MEAN = np.array([103.53, 116.28, 123.675], np.float32)  # of blue, green and red, in its training
 STD = np.array([57.375, 57.12, 58.395], np.float32)
-SURE = 0.45  # the score from which a thing counts; chosen on the tuning films
+SURE = 0.5  # the score from which a thing counts; chosen on the tuning films
 OVERLAP = 0.5  # two boxes of one kind that share more than this are the same thing
 SAME_PLACE = 0.7  # and two of any kinds that share more than this: a horse is no bird as well
 

@@ -21,7 +21,7 @@ from PIL import Image
 from workshop.encoders import ImageEncoder
 from workshop.errors import TooLarge, WorkshopError
 from workshop.faces import Face, FaceReader
-from workshop.objects import ObjectDetector, Thing
+from workshop.objects import SURE, ObjectDetector, Thing
 from workshop.paths import DATA
 
 FILMS = DATA / "video"
@@ -388,6 +388,7 @@ class VideoReader:
     """Looks at films: what it looks like, which things and which people are in each shot.
 
     images, things, people   the models, if they are there already
+    sure                     the least score of a thing
 
     May be used from any thread. Raises WorkshopError when a model file is missing or changed.
     """
@@ -397,10 +398,12 @@ class VideoReader:
         images: ImageEncoder | None = None,
         things: ObjectDetector | None = None,
         people: FaceReader | None = None,
+        sure: float = SURE,
     ) -> None:
         self.images = images or ImageEncoder()
         self.things = things or ObjectDetector()
         self.people = people or FaceReader()
+        self.sure = sure
 
     def samples(self, film: Iterable[Frame], batch: int = 8) -> Iterator[Sample]:
         """The frames with what the image model makes of them."""
@@ -431,7 +434,7 @@ class VideoReader:
         first, last = shot.start + MARGIN, shot.end - MARGIN
         clear = [frame for frame in shot.frames if first <= frame.time <= last] or [shot.still]
         for time, picture in spread(clear, LOOKS):
-            shot.things += [(time, thing) for thing in self.things.find(picture)]
+            shot.things += [(time, thing) for thing in self.things.find(picture, self.sure)]
         shot.tracks = tracks(
             (time, face)
             for time, picture in spread(clear, FACES)

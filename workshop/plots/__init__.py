@@ -48,6 +48,7 @@ from workshop.plots.indexes import hnsw_layers, islands, ivf_cells, recall_and_s
 from workshop.plots.language import attention_map
 from workshop.plots.loops import who_has_the_thread
 from workshop.plots.recommendations import long_tail, reasons, visits
+from workshop.plots.shots import boxes, cut_curves, pair_histogram, shot_sheet
 from workshop.plots.texts import intervals, lit_texts, score_by_slice, token_similarities
 from workshop.plots.twins import lines_of_code, speeds, work_per_request
 from workshop.plots.waiting import (
@@ -66,7 +67,9 @@ __all__ = [
     "answers_by_way",
     "answers_during_a_load",
     "attention_map",
+    "boxes",
     "curve",
+    "cut_curves",
     "digit_comparison",
     "digit_copies",
     "digit_sheet",
@@ -86,6 +89,7 @@ __all__ = [
     "lines_of_code",
     "lit_texts",
     "long_tail",
+    "pair_histogram",
     "photo_hits",
     "photo_lines",
     "photo_map",
@@ -98,6 +102,7 @@ __all__ = [
     "score_by_slice",
     "scores_by_kind",
     "service_hits",
+    "shot_sheet",
     "show",
     "similarity_table",
     "speeds",

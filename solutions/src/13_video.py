@@ -1,0 +1,689 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 13 · Video: what is it, who is she
+#
+# *Part III · Systems*
+#
+# **You will be able to** cut a film into shots, find things and people in them, choose a threshold that also holds for
+# strangers, and search films in several ways.
+#
+# **You need** chapters 02, 03 and 09 · **Time** 44 min reading, 16 min exercises
+#
+# ## Where we are going · 2 min
+#
+# A [[shot]] is what a camera films in one go, from one cut to the next. It is the item that a film search finds: a whole
+# film is too much, and a single frame too little.
+
+# %%
+from workshop import check, films, plots, video
+
+reader = video.VideoReader()
+shots = list(reader.shots(video.frames(films.FILMS / "film_09.mp4")))
+plots.shot_sheet(shots)
+
+# %% [markdown]
+# The film was read, cut into five shots, and each shot was looked at. Blue boxes are things, with their names. Orange boxes are
+# faces. Nobody told the program where the cuts are, or what is in the film.
+#
+# One name is wrong or missing here and there. This chapter measures how often, and on which films.
+#
+# All films of this chapter were put together from clips that were made by AI. No person in them exists.
+
+# %% [markdown]
+# ## A film is pictures with times · 3 min
+#
+# A [[frame]] is one picture of a film. A film file says for each frame when it is shown.
+#
+# `video.frames` reads a file with PyAV, a Python package around *FFmpeg*, the program that nearly all players use. It gives one frame
+# after another, so a long film needs no more memory than a short one.
+#
+# Neighbours are nearly the same picture. So we look at one frame in 0.13 seconds only, by the film's own clock; `every=0` would give all
+# of them.
+
+# %%
+path = films.FILMS / "film_06.mp4"
+pictures = list(video.frames(path, every=0))
+sampled = list(video.frames(path, every=0.13))
+print(len(pictures), "frames of", pictures[0].picture.size, "pixels, looked at:", len(sampled))
+titles = [f"{frame.time:.1f} s" for frame in sampled[::3]]
+plots.gallery([frame.picture for frame in sampled[::3]], titles)
+
+# %% [markdown]
+# Every third of these frames is shown. There are four shots: an elevator, a car, a woman, a man with a guitar.
+#
+# ## Where a shot ends · 9 min
+#
+# There are several ways from one shot to the next. A [[hard cut]] is a change from one frame to the next. A [[dissolve]] is a
+# change in which one shot fades out while the next fades in, over some frames. A [[fade]] goes through black.
+#
+# A person has written down each border of these films.
+
+# %%
+labels = [label for label in films.labels() if label.film == path.name]
+borders = {label.start: label.begins_by for label in labels[1:]}
+print(borders)
+
+# %% [markdown]
+# The first idea: a frame that does not look like the one before begins a shot. What a frame looks like is its [[embedding]] of
+# chapter 02, and all have the length 1. So 1 minus their inner product is the [[cosine distance]]. `axis=1` sums each row.
+#
+# **Predict before you run:** a hard cut and two dissolves. What will the line look like at each of them?
+
+# %%
+import numpy as np
+
+from workshop import ImageEncoder
+
+images = ImageEncoder()
+looks = images.encode([frame.picture for frame in sampled])
+steps = 1 - np.sum(looks[1:] * looks[:-1], axis=1)
+times = [frame.time for frame in sampled]
+plots.cut_curves(times[1:], {"one frame before": steps}, borders)
+
+# %% [markdown]
+# The grey bands are the true borders. The hard cut is one high point. The dissolves are several lower ones: each step is
+# small, and together they are a new picture. In films with more movement, steps inside a shot come close to them.
+#
+# So we compare more: the mean of three frames before a place with the mean of three frames from that place on. A dissolve lies
+# between the two, and its ends are far apart.
+
+# %% [markdown]
+# ### ✍️ Your turn 13.1 · 5 min: before and after
+#
+# Write `before_after(table, position, span)`.
+#
+# - `table`, shape `(n, d)`: one embedding a frame, of length 1. `position`: the number of a frame, from 0 to n. `span`: at least 1.
+# - Take the mean of the `span` vectors before `position` (not that one itself), and the mean of the `span` vectors from `position` on.
+# - Return the cosine distance of the two means, a float: 1 minus their cosine. A mean is shorter than 1, so divide by both
+#   lengths.
+# - Where fewer than `span` vectors lie on one side, return 0.0.
+
+
+# %%
+def before_after(table, position, span):
+    """Cosine distance of the means before and from a position of table (n, d)."""
+    # BEGIN SOLUTION
+    if position < span or position + span > len(table):
+        return 0.0
+    before = table[position - span : position].mean(axis=0)
+    after = table[position : position + span].mean(axis=0)
+    return float(1 - before @ after / (np.linalg.norm(before) * np.linalg.norm(after)))
+    # END SOLUTION
+
+
+# %% tags=["check"]
+check("13.1", before_after)
+
+# %%
+# from here on we take the function of the course, which does it for all places at once
+windows = video.window_distances(looks, width=3)
+lines = {"one frame before": np.append(0, steps), "three before, three after": windows}
+plots.cut_curves(times, lines, borders, threshold=video.CUT)
+
+# %%
+# above the dashed line, and the highest among its neighbours
+cuts = [times[place] for place in video.peaks(windows, threshold=video.CUT)]
+print("found:", [round(cut, 2) for cut in cuts])
+print("truth:", [round(border, 2) for border in borders])
+
+# %% [markdown]
+# Now all three borders stand out. `peaks` finds each once, up to 0.2 seconds off. A cut counts as found if it is within 0.3 seconds of
+# a true one.
+#
+# [[precision|Precision]] is the share of what was found that is right, [[recall]] the share of what is there that was found. The [[F1]] score is
+# their harmonic mean: it is high only if both are.
+#
+# Where does the threshold come from? The films are in two halves. We choose with the *tuning* half, and report with the other.
+# The next cell takes some seconds.
+
+# %%
+from tqdm import tqdm
+
+looked_at = {}
+for film in tqdm(films.paths()):
+    some = list(video.frames(film))
+    film_looks = images.encode([frame.picture for frame in some])
+    moments = np.array([frame.time for frame in some])
+    looked_at[film.name] = (moments, film_looks)
+
+
+# %%
+def cuts_at(threshold, width):
+    """For each film the seconds of its cuts, by windows of some width."""
+    found = {}
+    for name, (moments, film_looks) in looked_at.items():
+        distances = video.window_distances(film_looks, width)
+        found[name] = moments[video.peaks(distances, threshold)]
+    return found
+
+
+# %%
+def f1_of_cuts(half, found):
+    """F1 of cuts: found gives for each film of a half the seconds of its cuts."""
+    counts = []
+    for film in films.paths(half):
+        starts = [label.start for label in films.labels(half) if label.film == film.name]
+        counts.append(films.match_cuts(found[film.name], starts[1:]))
+    return films.total(counts).f1
+
+
+for limit in (0.05, 0.15, 0.25, 0.35, 0.5, 0.7):
+    neighbours = f1_of_cuts("tuning", cuts_at(limit, width=1))
+    three = f1_of_cuts("tuning", cuts_at(limit, width=3))
+    print(f"{limit:.2f}: one frame {neighbours:.2f}, three frames {three:.2f}")
+
+# %% [markdown]
+# Too low a threshold finds cuts where somebody moves, too high a one misses dissolves. With three frames, hardly anything changes between 0.15 and
+# 0.35: we take the middle. One frame is a little less good, and its best threshold is less clear.
+#
+# What would somebody try first? *PySceneDetect* is the best-known program for this. It compares colours and edges. Its cuts were
+# written down when the course was made: with its own settings, and with shorter shots allowed.
+
+# %%
+ways = {"one frame": cuts_at(video.CUT, width=1), "three frames": cuts_at(video.CUT, width=3)}
+for name, found in {**ways, **films.pyscenedetect()}.items():
+    print(f"{name:32} F1 {f1_of_cuts('report', found):.2f}")
+
+# %% [markdown]
+# On films that nothing was chosen with, three frames find every border and invent none, and one frame is not far behind. PySceneDetect's own
+# settings want shots of 15 frames, a second here, and ours are often shorter. What is then left for it to miss are dissolves. It needs no
+# neural network, so it is much faster.
+#
+# Our films are easy in one way: neighbouring shots come from different clips, so they never show the same room.
+
+# %% [markdown]
+# ## What is in a shot · 6 min
+#
+# An [[object detector]] is a model that says which things are in a picture, and where. Ours is *NanoDet*. It has learnt the 80 kinds of things of
+# a collection of photos called COCO, among them people, dogs, cars and horses.
+
+# %%
+from workshop import objects
+
+detector = objects.ObjectDetector()
+picture = films.shots("film_08.mp4")[2].still.picture
+boxes, scores = objects.decode(detector.run(picture))
+print(boxes.shape, scores.shape)
+
+# %% [markdown]
+# The model looks at 3,549 places of the picture. For each it gives a box, by its left, top, right and bottom, and a score for each
+# of the 80 kinds. Most are near 0. A thing is seen from many places, so it has many boxes.
+
+# %%
+kind = objects.NAMES.index("horse")
+likely = np.flatnonzero(scores[:, kind] > 0.3)
+size = np.array(picture.size * 2) / objects.SIZE
+many = [objects.Thing("horse", scores[row, kind], boxes[row] * size) for row in likely]
+few = [thing for thing in detector.find(picture) if thing.name == "horse"]
+plots.boxes({"every box": (picture, many), "what is left": (picture, few)})
+
+# %% [markdown]
+# On the left is every box that says *horse* with at least 0.3. On the right is one.
+#
+# How much two boxes overlap is told by the [[intersection over union]], the area that both share divided by the area that either covers:
+# 1 for the same box, 0 for boxes apart. [[non-maximum suppression|Non-maximum suppression]] keeps the best box, drops all that overlap it too
+# much, and goes on with the best of the rest.
+
+# %% [markdown]
+# ### ✍️ Your turn 13.2 · 6 min: one box a thing
+#
+# Write `keep_best(corners, values, most)`.
+#
+# - `corners`, shape `(n, 4)`: boxes as left, top, right, bottom. `values`, shape `(n,)`: their scores. Perhaps n is 0.
+# - Take the box with the highest score. Drop all others whose overlap with it, by `objects.iou`, is greater than `most`. Of the rest
+#   take the best again, until none is left.
+# - Return the rows of the boxes that were taken, in that order. Of equal scores the smaller row comes first.
+#
+# `objects.iou(corners[3], corners)` gives the overlap of box 3 with each box, shape `(n,)`.
+
+
+# %%
+def keep_best(corners, values, most):
+    """Rows of the boxes that no better kept box overlaps by more than `most`, best first."""
+    # BEGIN SOLUTION
+    order = list(np.argsort(-values, kind="stable"))
+    kept = []
+    while order:
+        first = order.pop(0)
+        kept.append(int(first))
+        overlap = objects.iou(corners[first], corners)
+        order = [row for row in order if overlap[row] <= most]
+    return kept
+    # END SOLUTION
+
+
+# %% tags=["check"]
+check("13.2", keep_best)
+
+# %% [markdown]
+# A shot is searched in three of its frames. It has a kind of thing if one of them shows it with a score above a threshold. What the
+# models saw in all films was written down when the course was made: `films.shots` reads it.
+
+# %%
+def shots_of(half):
+    """All shots of the films of one half."""
+    together = []
+    for film in films.paths(half):
+        together += films.shots(film, with_frames=False, sure=0.3)
+    return together
+
+
+for sure in (0.35, 0.4, 0.45, 0.5, 0.6):
+    counts = films.match_things(shots_of("tuning"), films.labels("tuning"), sure)
+    print(f"{sure:.2f}: precision {counts.precision:.2f}, recall {counts.recall:.2f}")
+
+# %% [markdown]
+# A higher score makes what is found surer, and misses more. Up to 0.5 almost nothing more is missed, so we take 0.5.
+
+# %%
+counts = films.match_things(shots_of("report"), films.labels("report"), objects.SURE)
+print(f"all kinds: precision {counts.precision:.2f}, recall {counts.recall:.2f}")
+others = [films.without(label, "person") for label in films.labels("report")]
+counts = films.match_things(shots_of("report"), others, objects.SURE)
+print(f"without people: {counts.right} right, {counts.false} wrong, {counts.missed} missed")
+
+# %% [markdown]
+# On the films kept aside both are above 0.8. The second line tells why: nearly all things in them are people, and people are easy. Of
+# the other kinds about half are found, and half of what is found is wrong: a fox becomes a dog, since COCO has no fox.
+#
+# A model knows only the names it has learnt. COCO has no guitar; the image model of chapter 02 has two kinds, and no person. So we keep both.
+
+# %% [markdown]
+# ## Pause
+#
+# You can cut a film and say what is in it. From here you can start anew after a break: run the next cell.
+
+# %% tags=["pause"]
+import numpy as np
+
+from workshop import ImageEncoder, TextEncoder, check, connect, faces, films, objects, plots
+from workshop import video, wait_for_index
+from workshop.encoders import conse
+
+images = ImageEncoder()
+reader = video.VideoReader(images)
+
+# %% [markdown]
+# ## A face becomes a vector · 5 min
+#
+# *Who is she* is another question than *what is it*. Three models answer it together.
+
+# %%
+people = faces.FaceReader()
+picture = films.shots("film_09.mp4")[0].still.picture
+candidates = people.detect(picture)
+for face in candidates:
+    print(f"{face.score:.2f}", face.box.round(), face.points.shape)
+
+# %% [markdown]
+# The first, *BlazeFace*, finds what may be a face: a score, a box, and six points, such as the eyes. The second, *FaceMesh*, puts a net of 468 points
+# on it, and says how likely it is a face at all.
+
+# %%
+net, real = people.landmarks(picture, candidates[0])
+print(net.shape, f"a face: {real:.2f}")
+chip = faces.align(picture, net)
+plots.gallery([picture, chip], ["the frame", "the face, aligned"])
+
+# %% [markdown]
+# [[alignment|Alignment]] turns, moves and scales a face, so that eyes and nose come to fixed places. So a tilted head is no
+# other person.
+#
+# The third model has learnt from three million photos to give a face 128 numbers, near for photos of one person and far for
+# photos of two. It is a network of the program library *dlib* (King 2017).
+#
+# A blurred, turned or tiny face has a vector too, and a useless one. The [[gate]] of a recogniser lets only good faces through.
+
+# %%
+for shot in films.shots("film_09.mp4"):
+    maybe = people.detect(shot.still.picture, sure=0.5)
+    passed = people.faces(shot.still.picture)
+    face_scores = [round(face.score, 2) for face in maybe]
+    print(f"{shot.start:.1f} s: {face_scores} → {len(passed)} through the gate")
+
+# %% [markdown]
+# The puppy of the fourth shot also looks like a face to BlazeFace, and FaceMesh agrees. The gate wants a score of at least
+# 0.85, both eyes 24 pixels apart, and no profile. The price: people who look down or away have no vector.
+#
+# A [[track]] is one person's face through one shot. Its vector is the mean of its three surest faces: their
+# errors partly cancel.
+#
+# ## The same person? · 6 min
+#
+# For each film a person has written down whose face can be seen. The names are invented. People come in several shots, mostly in
+# different films.
+
+# %%
+known = films.faces("tuning")
+print(known.vectors.shape, "faces of", sorted(set(known.people.tolist())))
+same, other = films.pair_distances(*known)
+print(len(same), "pairs of one person,", len(other), "of two")
+
+# %% [markdown]
+# Pairs of one shot are left out: neighbouring frames are nearly one picture, and would flatter us.
+#
+# Which threshold? To call a stranger by a name is worse than to miss somebody. So our rule is: as strict as it can be while
+# it misses at most 5 % of the pairs of one person.
+
+# %%
+threshold = np.quantile(same, 0.95)
+print(f"threshold {threshold:.3f}")
+plots.pair_histogram(same, other, threshold)
+
+# %% [markdown]
+# Pairs left of the dashed line count as one person. The two humps are apart, and lie near each other: all faces are alike to some
+# degree. Now the other half: other people, whom nothing was chosen with.
+
+# %%
+same, other = films.pair_distances(*films.faces("report"))
+missed = np.mean(same > threshold)
+false = np.mean(other <= threshold)
+print(f"{len(same)} pairs of one person, missed {missed:.1%}")
+print(f"{len(other)} pairs of two, taken for one {false:.1%}")
+
+# %% [markdown]
+# Neither of the two kinds of error was made. It is a small sample: seven people, each cut from one clip. Among 911 pairs, what happens once in
+# a thousand is not seen. dlib's own advice is a threshold of 0.6 by another distance; it would be laxer here.
+#
+# ### ✍️ Your turn 13.3 · 5 min: break it, fix it: tuned on the pairs it is reported on
+#
+# Here is the mistake that reports of face recognition make most: the threshold is chosen on the same pairs on which the
+# errors are counted.
+
+# %%
+vectors, names, places = films.faces()
+rows, columns = np.triu_indices(len(vectors), 1)
+apart = places[rows] != places[columns]
+rows, columns = rows[apart], columns[apart]
+distances = 1 - np.sum(vectors[rows] * vectors[columns], axis=1)
+alike = names[rows] == names[columns]
+print(len(distances), "pairs,", np.sum(alike), "of one person")
+
+# %%
+limit = np.quantile(distances[alike], 0.95)
+missed = np.mean(distances[alike] > limit)
+print(f"chosen and counted on the same pairs: {missed:.1%} missed")
+rng = np.random.default_rng(13)
+one_half = rng.random(len(distances)) < 0.5
+limit = np.quantile(distances[alike & one_half], 0.95)
+missed = np.mean(distances[alike & ~one_half] > limit)
+print(f"chosen on one half of the pairs, counted on the other: {missed:.1%} missed")
+
+# %% [markdown]
+# Both say about what we wished for: 5 %. The second looks honest, and is not: the same *people* are in both halves.
+#
+# Write `fair_pairs(owners, firsts, seconds, chosen)`, which splits by people.
+#
+# - `owners`, shape `(n,)`: the name of each face. `firsts` and `seconds`, shape `(m,)`: each pair, as rows of `owners`. `chosen`: a
+#   list of the names to choose the threshold with.
+# - Return two arrays of bool, shape `(m,)`. The first is True for pairs of which both faces belong to people in `chosen`. The second is True for pairs of which
+#   neither does. A pair of both kinds is in neither.
+
+
+# %%
+def fair_pairs(owners, firsts, seconds, chosen):
+    """Two bool arrays (m,): pairs to choose with, and pairs to count errors on; no person is in both."""
+    # BEGIN SOLUTION
+    inside = np.isin(owners, chosen)
+    tuning = inside[firsts] & inside[seconds]
+    report = ~inside[firsts] & ~inside[seconds]
+    return tuning, report
+    # END SOLUTION
+
+
+# %% tags=["check"]
+check("13.3", fair_pairs)
+
+# %%
+# who is chosen matters, so we split the people 200 times at random
+twice = sorted(set(names[rows[alike]].tolist()))
+errors = []
+for _ in range(200):
+    some = np.isin(names, rng.permutation(twice)[: len(twice) // 2])
+    limit = np.quantile(distances[alike & some[rows]], 0.95)
+    errors.append(np.mean(distances[alike & ~some[rows]] > limit))
+worst_tenth = np.quantile(errors, 0.9)
+print(len(twice), "people who come more than once")
+print(f"missed: {np.mean(errors):.1%} on average, in a tenth of the splits {worst_tenth:.0%} or more")
+
+# %% [markdown]
+# For people who were not there when it was chosen, the threshold misses more than twice as many as promised, and in a tenth of the splits
+# more than a third. Some people are easy and some hard. So split by person: also with voices or patients.
+#
+# ## Three questions in Milvus · 6 min
+#
+# A shot has two vectors: what it looks like, and what words would name it (*ConSE*, chapter 02). One collection can hold
+# both, each in a field of its own. `things` is a field with several values.
+
+# %%
+from pymilvus import DataType
+
+client = connect("13_video")
+schema = client.create_schema(auto_id=True, enable_dynamic_field=True)
+schema.add_field("id", DataType.INT64, is_primary=True)
+schema.add_field("film", DataType.VARCHAR, max_length=100)
+thing = {"element_type": DataType.VARCHAR, "max_capacity": 80, "max_length": 20}
+schema.add_field("things", DataType.ARRAY, **thing)
+schema.add_field("look", DataType.FLOAT_VECTOR, dim=1280)
+schema.add_field("words", DataType.FLOAT_VECTOR, dim=384)
+index = client.prepare_index_params()
+index.add_index("look", index_type="FLAT", metric_type="COSINE")
+
+# %%
+index.add_index("words", index_type="FLAT", metric_type="COSINE")
+client.drop_collection("shots")
+about = {"schema": schema, "index_params": index, "consistency_level": "Strong"}
+client.create_collection("shots", **about)
+
+# %%
+every_shot = []
+for film in films.paths():
+    every_shot += films.shots(film, with_frames=False)
+all_labels = films.labels()
+class_vectors = TextEncoder().encode(ImageEncoder.class_names)
+worded = conse(np.array([shot.seen for shot in every_shot]), class_vectors)
+
+# %%
+entities = []
+for shot, label, words in zip(every_shot, all_labels, worded, strict=True):
+    entity = {"film": label.film, "number": label.number, "things": list(shot.names)}
+    vectors_of_shot = {"look": shot.look.tolist(), "words": words.tolist()}
+    entities.append({**entity, **vectors_of_shot})
+client.insert("shots", entities)
+wait_for_index(client, "shots")
+
+# %%
+texts = TextEncoder()
+fields = ["film", "number", "things"]
+
+
+def ask(typed, **where):
+    """Print the three shots that words fit best: the search names the field it compares with."""
+    query = texts.encode([typed]).tolist()
+    search = {"data": query, "anns_field": "words", "limit": 3, "output_fields": fields, **where}
+    for hit in client.search("shots", **search)[0]:
+        entity = hit["entity"]
+        print(f"{hit['distance']:.2f} {entity['film']} {entity['number']} {list(entity['things'])}")
+
+
+ask("a guitar")
+
+# %% [markdown]
+# All three are guitar players, though the detector knows no guitar. The image model does. It has no name for a horse in general, so
+# for that one asks the detector: its names are in a filter.
+
+# %%
+ask("an animal outside", filter="array_contains(things, 'horse')")
+
+# %% [markdown]
+# ### Who is she?
+#
+# A person in a shot is another kind of item, with another vector: a collection of its own. One person may be in a film many times. `group_by_field` gives
+# the best hit of each film, so that one film does not fill the list.
+
+# %%
+schema = client.create_schema(auto_id=True, enable_dynamic_field=True)
+schema.add_field("id", DataType.INT64, is_primary=True)
+schema.add_field("film", DataType.VARCHAR, max_length=100)
+schema.add_field("face", DataType.FLOAT_VECTOR, dim=faces.DIM)
+index = client.prepare_index_params()
+index.add_index("face", index_type="FLAT", metric_type="COSINE")
+client.drop_collection("people")
+about = {"schema": schema, "index_params": index, "consistency_level": "Strong"}
+client.create_collection("people", **about)
+
+# %%
+tracks = []
+for shot, label in zip(every_shot, all_labels, strict=True):
+    for track, name in zip(shot.tracks, films.who(shot, label), strict=True):
+        row = {"film": label.film, "number": label.number, "name": name}
+        tracks.append({**row, "face": track.vector.tolist()})
+client.insert("people", tracks)
+wait_for_index(client, "people")
+print(len(tracks), "tracks of", len({track["name"] for track in tracks}), "people")
+
+
+# %%
+def elsewhere(track, limit):
+    """The best hit of each other film, best first: pairs of (distance, name)."""
+    where = {"filter": f"film != '{track['film']}'", "group_by_field": "film"}
+    search = {"data": [track["face"]], "limit": limit, "output_fields": ["film", "name"]}
+    hits = client.search("people", **search, **where)[0]
+    return [(1 - hit["distance"], hit["entity"]["name"]) for hit in hits]
+
+
+vera = next(track for track in tracks if track["name"] == "Vera")
+for distance, name in elsewhere(vera, limit=3):
+    verdict = name if distance <= faces.SAME else "unknown"
+    print(f"{distance:.3f} {verdict}")
+
+# %% [markdown]
+# Vera is in one more film. The next faces are beyond the threshold, so the answer is *unknown*. A search always has a
+# nearest hit. Whether it is the same person is for the threshold to say.
+#
+# How often is somebody who is in another film among the first five hits?
+
+# %%
+right = []
+for track in tracks:
+    others = [t["name"] for t in tracks if t["film"] != track["film"]]
+    if track["name"] in others:
+        hits = [name for _, name in elsewhere(track, limit=5)]
+        right.append(track["name"] in hits)
+print(f"recall@5 {np.mean(right):.2f} of {len(right)} tracks")
+
+# %% [markdown]
+# ## The service · 3 min
+#
+# SERVICE
+
+# %% [markdown]
+# ## What must not be done · 2 min
+#
+# - A film of people who did not agree must not be searched for faces. Ours have people who do not exist, and that a method works
+#   on them proves nothing about real ones: such models err more for some groups of people than for others.
+# - *Unknown* is an answer. One in a thousand false matches sounds rare. With a thousand known faces it is one false match in
+#   each search.
+# - Who is deleted must be gone: the name and all vectors. A vector of a face is data about a person, like a photo.
+
+# %% [markdown]
+# ## What we saw · 2 min
+#
+# A shot ends where the frames before and after differ. A detector knows only the names that it has learnt. A face becomes a vector in three steps, with a
+# gate before the last. A threshold is chosen on some people and reported on others.
+#
+# **Recall:**
+#
+# 1. Why do windows see a dissolve that neighbours do not show?
+# 2. What does non-maximum suppression throw away?
+# 3. Why is it not enough to choose a threshold on one half of the pairs?
+#
+# <details><summary>Answers</summary>
+#
+# 1. Each step of a dissolve is small. The means before and after it are of two different shots.
+# 2. Boxes that overlap a better box of the same kind too much.
+# 3. The same people are in both halves, so it says nothing about strangers.
+#
+# </details>
+#
+# **On your own data:** cut a film of your own into shots, and look at what is found in it.
+#
+# **Next:** [14 · Audio retrieval](14_audio.ipynb) ·
+# **Before:** [12 · Recommender](12_recommender.ipynb)
+
+# %% [markdown]
+# ## Going deeper
+#
+# About 15 min more: a name or *unknown*, films that break, and what it costs.
+
+# %% [markdown]
+# ### ✍️ Your turn 13.4 · 6 min: a name, or unknown
+#
+# Write `name_of(face, gallery, owners_of_gallery, farthest)`.
+#
+# - `face`, shape `(d,)`, and `gallery`, shape `(g, d)`: vectors of length 1. `owners_of_gallery`: a list of g names; one name may be
+#   there several times, g may be 0.
+# - Return the name whose nearest face in `gallery` has the smallest cosine distance, if that distance is at most `farthest`; else
+#   the string `"unknown"`.
+# - If the nearest face of *another* name is also at most `farthest` away, two people fit: return `"unknown"` too.
+
+
+# %%
+def name_of(face, gallery, owners_of_gallery, farthest):
+    """The name of the person in the gallery that the face fits, or "unknown"."""
+    # BEGIN SOLUTION
+    near = set()
+    for vector, owner in zip(gallery, owners_of_gallery, strict=True):
+        if 1 - vector @ face <= farthest:
+            near.add(owner)
+    return near.pop() if len(near) == 1 else "unknown"
+    # END SOLUTION
+
+
+# %% tags=["check"]
+check("13.4", name_of)
+
+# %% [markdown]
+# ### A film that breaks
+#
+# A file may be cut off, have no pictures, or be an hour long. The reader says so in one sentence, and the frames before the break are right.
+
+# %%
+whole = video.write_film(video.frames(films.paths()[0]))
+print(len(whole), "bytes")
+
+# %% tags=["raises-exception"]
+list(video.frames(whole[: len(whole) // 2], name="my holiday.mp4"))
+
+# %% [markdown]
+# An MP4 film has its table of contents at the end, so half a file cannot be read at all. Limits are settings: of seconds, of pixels, and of
+# frames.
+
+# %% tags=["raises-exception"]
+list(video.frames(whole, name="my holiday.mp4", max_seconds=5))
+
+# %% [markdown]
+# ### What it costs
+#
+# The next cell reads one film of six seconds, and says where the time goes.
+
+# %% tags=["nbval-ignore-output"]
+import time as clock
+
+path = films.FILMS / "film_09.mp4"
+began = clock.perf_counter()
+sampled_frames = list(video.frames(path))
+read = clock.perf_counter() - began
+looked_at = list(reader.samples(sampled_frames))
+looked = clock.perf_counter() - began - read
+for shot in video.split(looked_at):
+    reader.look_at(shot)
+rest_of_time = clock.perf_counter() - began - read - looked
+print(f"read {read:.2f} s, image model {looked:.2f} s, things and faces {rest_of_time:.2f} s")
