@@ -12,7 +12,7 @@ import pytest
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from workshop import WorkshopError, plots
+from workshop import WorkshopError, films, objects, plots
 from workshop.datasets import photos
 from workshop.retrieval import Interval
 
@@ -673,3 +673,45 @@ def test_of_each_token_the_most_similar_one_is_framed():
     assert "small – tiny 0.9; dog – a 0.4" in picture.alt
     frames = [patch.get_xy() for patch in picture.axes[0].patches]
     assert frames == [(0.5, -0.5), (-0.5, 0.5)]
+
+
+def test_shots_have_boxes_around_things_and_faces():
+    shots = films.shots("film_09.mp4")
+    figure = plots.shot_sheet(shots)
+    png(figure)
+    assert figure.alt.count(" s: ") == len(shots)
+    assert "0.0 to 1.2 s: person, 1 face" in figure.alt
+    axis = figure.axes[0]
+    boxes = [patch for patch in axis.patches if isinstance(patch, Rectangle)]
+    assert len(boxes) == 2  # a person and a face
+    named = plots.shot_sheet(shots[:2], names=["first", "second"])
+    assert [axis.get_title(loc="left") for axis in named.axes] == ["first", "second"]
+    with pytest.raises(WorkshopError, match="at least one shot"):
+        plots.shot_sheet([])
+
+
+def test_boxes_are_drawn_where_they_are():
+    thing = objects.Thing("dog", 0.9, (10, 20, 60, 80))
+    picture = Image.new("RGB", (100, 100))
+    figure = plots.boxes({"one": (picture, [thing]), "none": (picture, [])})
+    png(figure)
+    (box,) = [p for p in figure.axes[0].patches if isinstance(p, Rectangle)]
+    assert (*box.get_xy(), box.get_width(), box.get_height()) == (10, 20, 50, 60)
+    assert "one: 1 (dog); none: 0 (none)" in figure.alt
+
+
+def test_cut_curves_show_the_borders_and_say_how_high_each_line_is_there():
+    times = [0.0, 0.5, 1.0, 1.5]
+    figure = plots.cut_curves(times, {"a": [0, 0.1, 0.7, 0.2]}, {1.1: "cut"}, threshold=0.25)
+    png(figure)
+    assert "cut at 1.1 s: a 0.70" in figure.alt
+    assert "cut" in texts(figure)
+    assert figure.axes[0].get_xlabel() == "seconds"
+
+
+def test_pairs_of_faces_are_counted_at_the_threshold():
+    figure = plots.pair_histogram(np.array([0.01, 0.02, 0.09]), np.linspace(0.05, 0.2, 40), 0.06)
+    png(figure)
+    assert "33.3% of the same" in figure.alt
+    assert "3 pairs" in figure.axes[0].get_legend().get_texts()[0].get_text()
+    assert "A line" not in plots.pair_histogram(np.array([0.1]), np.array([0.2])).alt
