@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from pymilvus import DataType
 from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
 from tools.build_molecules import check
-from workshop import drugs, molecules
+from workshop import connect, drugs, molecules, wait_for_index
 from workshop.decoding import FileReader
 from workshop.errors import WorkshopError
 from workshop.molecules import (
@@ -249,9 +250,9 @@ def test_rows_without_bits_are_like_nothing():
 def test_tanimoto_comes_back_exactly_from_a_cosine_in_float32(bits):
     counts = bits.sum(axis=1, dtype=int)
     unit = bits / np.sqrt(counts)[:, None].astype(np.float32)
-    cosine = unit[:300].astype(np.float32) @ unit.T.astype(np.float32)
-    got = tanimoto_from_cosine(cosine, counts[:300, None], counts)
-    truth = np.array([tanimoto(row, bits) for row in bits[:300]])
+    cosine = unit[:100].astype(np.float32) @ unit.T.astype(np.float32)
+    got = tanimoto_from_cosine(cosine, counts[:100, None], counts)
+    truth = np.array([tanimoto(row, bits) for row in bits[:100]])
     assert (got == truth).all()
 
 
@@ -352,3 +353,88 @@ def test_an_altered_file_is_named(tmp_path, monkeypatch):
     with pytest.raises(WorkshopError, match="Cannot read"):
         drugs.raw_rows()
     drugs._table.cache_clear()
+
+
+# ------------------------------------------------------------------------------ in Milvus
+
+
+def fill(client, bits, kind, **index):
+    """A collection of all bits, as floats or as bits, with how many each row has."""
+    schema = client.create_schema(enable_dynamic_field=False)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("count", DataType.INT64)
+    schema.add_field("vector", kind, dim=molecules.MORGAN_BITS)
+    params = client.prepare_index_params()
+    params.add_index("vector", **index)
+    client.create_collection(
+        "drugs", schema=schema, index_params=params, consistency_level="Strong"
+    )
+    vectors = packed(bits) if kind == DataType.BINARY_VECTOR else bits.astype(np.float32).tolist()
+    counts = bits.sum(axis=1, dtype=int).tolist()
+    for start in range(0, len(bits), 1000):
+        part = range(start, min(start + 1000, len(bits)))
+        client.insert("drugs", [{"id": n, "count": counts[n], "vector": vectors[n]} for n in part])
+    wait_for_index(client, "drugs")
+
+
+def by_cosine(client, bits, sample, limit, **params):
+    """For each of some rows the ids and exact Tanimoto of its hits, best first."""
+    found = client.search(
+        "drugs",
+        data=bits[sample].astype(np.float32).tolist(),
+        limit=limit,
+        output_fields=["count"],
+        search_params={"params": params},
+    )
+    for row, hits in zip(sample, found, strict=True):
+        cosines = np.array([hit["distance"] for hit in hits])
+        counts = np.array([hit["entity"]["count"] for hit in hits])
+        exact = tanimoto_from_cosine(cosines, int(bits[row].sum()), counts)
+        order = np.argsort(-exact, kind="stable")
+        yield np.array([hit["id"] for hit in hits])[order], exact[order], cosines
+
+
+@pytest.fixture(scope="module")
+def sample(bits):
+    return np.random.default_rng(7).choice(len(bits), 200, replace=False)
+
+
+@pytest.fixture(scope="module")
+def truth(bits, sample):
+    return TanimotoIndex(bits).scores(bits[sample]).astype(float)
+
+
+def test_candidates_by_cosine_ranked_again_lose_nothing_and_a_range_search_neither(
+    bits, sample, truth, home
+):
+    client = connect("molecules_test")
+    try:
+        fill(client, bits, DataType.FLOAT_VECTOR, index_type="FLAT", metric_type="COSINE")
+        best = -np.sort(-truth, axis=1)[:, :10]
+        for row, (_, exact, cosines) in enumerate(by_cosine(client, bits, sample, 50)):
+            np.testing.assert_allclose(exact[:10], best[row], atol=1e-6)
+            assert exact[9] >= highest_tanimoto(cosines[-1])  # and that is proven
+        for threshold in (0.3, 0.5, 0.7):
+            searched = by_cosine(client, bits, sample[:8], 1000, radius=radius(threshold))
+            for row, (ids, exact, _) in enumerate(searched):
+                wanted = np.flatnonzero(truth[row] >= threshold)
+                assert sorted(ids[exact >= threshold].tolist()) == wanted.tolist()
+    finally:
+        client.close()
+
+
+def test_a_server_finds_the_same_by_jaccard(milvus_server, bits, sample, truth, home, monkeypatch):
+    monkeypatch.setenv("MILVUS_URI", milvus_server)
+    client = connect("molecules_test")
+    try:
+        fill(client, bits, DataType.BINARY_VECTOR, index_type="BIN_FLAT", metric_type="JACCARD")
+        found = client.search("drugs", data=packed(bits[sample]), limit=10, output_fields=["id"])
+        best = -np.sort(-truth, axis=1)[:, :10]
+        for row, hits in enumerate(found):
+            scores = [1 - hit["distance"] for hit in hits]
+            np.testing.assert_allclose(scores, best[row], atol=1e-6)
+            ids = [hit["id"] for hit in hits]
+            np.testing.assert_allclose(truth[row, ids], scores, atol=1e-6)
+        client.drop_collection("drugs")
+    finally:
+        client.close()

@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from workshop import WorkshopError, films, objects, plots
+from workshop import WorkshopError, drugs, molecules, plots
 from workshop.datasets import photos
 from workshop.retrieval import Interval
 
@@ -715,3 +716,52 @@ def test_pairs_of_faces_are_counted_at_the_threshold():
     assert "33.3% of the same" in figure.alt
     assert "3 pairs" in figure.axes[0].get_legend().get_texts()[0].get_text()
     assert "A line" not in plots.pair_histogram(np.array([0.1]), np.array([0.2])).alt
+# ------------------------------------------------------------------------------ chapter 15
+
+
+def test_molecules_are_drawn_with_what_they_share():
+    aspirin, salicylic = (
+        molecules.read(smiles) for smiles in ("CC(=O)Oc1ccccc1C(=O)O", "OC(=O)c1ccccc1O")
+    )
+    plain = plots.molecule(aspirin, "aspirin")
+    assert plain.alt == "A drawing of aspirin, which has 13 atoms."
+    assert texts(plain) == ["aspirin"]
+    wider = plots.surroundings(aspirin, atom=1)
+    assert texts(wider) == ["0 bonds", "1 bond", "2 bonds"]
+    assert "0 bonds: 1 atom, 1 bond: 4 atoms, 2 bonds: 5 atoms" in wider.alt
+    found = plots.similar_molecules(aspirin, [salicylic], [0.448], ["salicylic acid"])
+    assert "salicylic acid (Tanimoto 0.45, 90% of its atoms are orange)" in found.alt
+    for figure in (plain, wider, found):
+        assert len(png(figure)) < 150_000
+
+
+def test_similar_drugs_are_the_most_similar_ones():
+    some = drugs.drugs()[::10]
+    name = next(drug.name for drug in some if drug.name)
+    figure = plots.similar_drugs(some, name, k=2)
+    bits = molecules.morgan(drug.mol for drug in some)
+    row = [drug.name for drug in some].index(name)
+    best = np.sort(molecules.tanimoto(bits[row], bits))[::-1][1:3]
+    assert all(f"(Tanimoto {score:.2f}" in figure.alt for score in best)
+    assert texts(figure)[0] == "query"
+    with pytest.raises(WorkshopError, match="No drug is called 'water'"):
+        plots.similar_drugs(some, "water")
+
+
+def test_random_pairs_say_where_95_percent_lie():
+    values = np.linspace(0, 0.4, 1001)
+    figure = plots.random_pairs({"Morgan": values, "MACCS": values + 0.5})
+    assert "Morgan has its middle at 0.20, 95 % below 0.38" in figure.alt
+    lines = [line.get_xdata()[0] for line in figure.axes[0].lines]
+    assert lines == pytest.approx([0.38, 0.88])
+    png(figure)
+
+
+def test_worth_by_similarity_shows_each_range_with_its_count():
+    values = {"Morgan": [-0.1, 0.8], "numbers": [0.2, 0.3]}
+    figure = plots.by_similarity(["low", "high"], values, [1200, 7])
+    assert "Morgan: low -0.10, high 0.80; numbers: low 0.20, high 0.30" in figure.alt
+    axis = figure.axes[0]
+    assert [t.get_text() for t in axis.get_xticklabels()] == ["low\n1,200", "high\n7"]
+    assert axis.get_ylim()[0] == pytest.approx(-0.1)
+    png(figure)

@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from rdkit import Chem
 from rdkit.ML.Scoring import Scoring
+from scipy.spatial.distance import cdist
 from sklearn.metrics import matthews_corrcoef
 
 from workshop.errors import WorkshopError
@@ -127,25 +128,21 @@ class Split(NamedTuple):
     test: np.ndarray
 
 
-def random_split(n: int, share: float = 0.2, seed: int = 0) -> Split:
-    """A share of n rows, drawn at random, is the test."""
-    order = np.random.default_rng(seed).permutation(n)
-    size = round(share * n)
-    return Split(np.sort(order[size:]), np.sort(order[:size]))
+def folds(groups: Sequence[str] | Sequence[int], count: int = 5, seed: int = 0) -> list[Split]:
+    """Cross-validation: `count` splits of n rows, so that each row is tested once.
 
+    groups  (n,) which group a row is of; no group is on both sides of a split. With `range(n)` each row is
+            a group of its own, and the split is random
 
-def group_split(groups: Sequence[str], share: float = 0.2, seed: int = 0) -> Split:
-    """Whole groups, drawn at random, are the test, until it has a share of the rows: (n,) names of groups."""
-    names, rows = np.unique(np.asarray(groups), return_inverse=True)
-    sizes = np.bincount(rows)[(order := np.random.default_rng(seed).permutation(len(names)))]
-    taken = order[np.cumsum(sizes) <= share * len(rows)]
-    is_test = np.isin(rows, taken)
-    return Split(np.flatnonzero(~is_test), np.flatnonzero(is_test))
-
-
-def scaffold_split(drugs: Sequence[Drug], share: float = 0.2, seed: int = 0) -> Split:
-    """No scaffold is on both sides; a drug without a ring is a group of its own."""
-    return group_split([drug.scaffold or drug.smiles for drug in drugs], share, seed)
+    Groups come in a random order, and each fold takes its share of the rows.
+    """
+    single, rows = np.unique(np.asarray(groups), return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(single))
+    before = np.zeros(len(single), int)  # rows that come in the groups before
+    sizes = np.bincount(rows)[order]
+    before[order] = np.cumsum(sizes) - sizes
+    fold = (before * count // len(rows))[rows]
+    return [Split(np.flatnonzero(fold != n), np.flatnonzero(fold == n)) for n in range(count)]
 
 
 # ------------------------------------------------------------------------------ told by neighbours
@@ -173,15 +170,44 @@ def by_numbers(numbers: np.ndarray, split: Split) -> np.ndarray:
     """
     train = numbers[split.train]
     mean, deviation = train.mean(axis=0), train.std(axis=0)
-    train = (train - mean) / deviation
-    test = (numbers[split.test] - mean) / deviation
-    squares = (train**2).sum(axis=1) + (test**2).sum(axis=1)[:, None] - 2 * test @ train.T
-    return -np.sqrt(np.maximum(squares, 0))
+    return -cdist((numbers[split.test] - mean) / deviation, (train - mean) / deviation)
 
 
 def mcc(predicted: np.ndarray, truth: np.ndarray) -> float:
     """Matthews's correlation of two yes-or-no columns: 1 always right, 0 no better than chance."""
     return float(matthews_corrcoef(truth, predicted))
+
+
+class Told(NamedTuple):
+    """What neighbours said of the tested rows of several splits: three arrays (q,), split after split.
+
+    similarity  of the most similar known row
+    said        bool
+    truth       bool
+    """
+
+    similarity: np.ndarray
+    said: np.ndarray
+    truth: np.ndarray
+
+
+def told(
+    scores_of: Callable[[Split], np.ndarray],
+    labels: np.ndarray,
+    splits: Sequence[Split],
+    k: int = NEIGHBOURS,
+) -> Told:
+    """Let the k most similar known rows vote on each tested row of each split.
+
+    scores_of  gives for a split the similarity (m, n) of its tested rows to its known ones
+    labels     (r,) bool of all rows
+    """
+    found = []
+    for split in splits:
+        scores = scores_of(split)
+        said = vote(scores, labels[split.train], k)
+        found.append((scores.max(axis=1), said, labels[split.test]))
+    return Told(*map(np.concatenate, zip(*found, strict=True)))
 
 
 # ------------------------------------------------------------------------------ pairs and stems

@@ -478,20 +478,20 @@ def surroundings(mol: Chem.Mol, bonds: int = RADIUS) -> dict[int, list[int]]:
     return found
 
 
+def around(mol: Chem.Mol, atom: int, bonds: int = RADIUS) -> list[int]:
+    """The atoms at most so many bonds away from an atom, itself among them; sorted."""
+    distances = Chem.GetDistanceMatrix(mol)[atom]
+    return np.flatnonzero(distances <= bonds).tolist()
+
+
 def shared_atoms(mol: Chem.Mol, other: Chem.Mol) -> list[int]:
     """The atoms of `mol` inside a surrounding, two bonds wide, that `other` has too; sorted.
 
     Narrower surroundings are left out: nearly all drugs share those.
     """
     own, others = surroundings(mol), surroundings(other)
-    atoms = set()
-    for bit in own.keys() & others.keys():
-        for middle in own[bit]:
-            bonds = Chem.FindAtomEnvironmentOfRadiusN(mol, RADIUS, middle)
-            atoms.add(middle)
-            for bond in map(mol.GetBondWithIdx, bonds):
-                atoms.update((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))
-    return sorted(atoms)
+    middles = [middle for bit in own.keys() & others.keys() for middle in own[bit]]
+    return sorted({atom for middle in middles for atom in around(mol, middle)})
 
 
 def draw(mol: Chem.Mol, lit: Sequence[int] = (), width: int = 260, height: int = 200) -> str:

@@ -47,6 +47,14 @@ from workshop.plots.films import film_cuts
 from workshop.plots.indexes import hnsw_layers, islands, ivf_cells, recall_and_speed
 from workshop.plots.language import attention_map
 from workshop.plots.loops import who_has_the_thread
+from workshop.plots.molecules import (
+    by_similarity,
+    molecule,
+    random_pairs,
+    similar_drugs,
+    similar_molecules,
+    surroundings,
+)
 from workshop.plots.recommendations import long_tail, reasons, visits
 from workshop.plots.shots import boxes, cut_curves, pair_histogram, shot_sheet
 from workshop.plots.texts import intervals, lit_texts, score_by_slice, token_similarities
@@ -68,6 +76,7 @@ __all__ = [
     "answers_during_a_load",
     "attention_map",
     "boxes",
+    "by_similarity",
     "curve",
     "cut_curves",
     "digit_comparison",
@@ -90,12 +99,14 @@ __all__ = [
     "lit_texts",
     "long_tail",
     "pair_histogram",
+    "molecule",
     "photo_hits",
     "photo_lines",
     "photo_map",
     "picture_as_numbers",
     "precision_by_category",
     "quotation",
+    "random_pairs",
     "reasons",
     "recall_and_speed",
     "scatter_2d",
@@ -104,10 +115,13 @@ __all__ = [
     "service_hits",
     "shot_sheet",
     "show",
+    "similar_drugs",
+    "similar_molecules",
     "similarity_table",
     "speeds",
     "stored_over_time",
     "style",
+    "surroundings",
     "time_and_bytes",
     "token_similarities",
     "tokens_and_speed",
