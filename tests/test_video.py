@@ -156,6 +156,23 @@ def test_a_film_of_sound_alone_has_no_pictures():
         list(video.frames(sound(), name="song.m4a"))
 
 
+def test_a_coding_that_is_not_read_is_said():
+    content = make([0, 40, 80]).replace(b"avc1", b"zzzz")
+    with pytest.raises(VideoError, match=r"old.mp4 has pictures in a coding that is not read here"):
+        list(video.frames(content, name="old.mp4"))
+
+
+@pytest.mark.parametrize("form", ["mp4", "matroska", "mpegts", "avi", "flv"])
+def test_damaged_films_are_read_or_refused_in_a_sentence(form):
+    whole = make(range(0, 1000, 40), form=form)
+    rng = np.random.default_rng(13)
+    for _ in range(25):
+        content = np.frombuffer(whole, np.uint8).copy()
+        content[rng.integers(0, len(content), rng.choice([1, 20, 300]))] = rng.integers(0, 256)
+        with contextlib.suppress(VideoError):
+            list(video.frames(content[: rng.integers(1, len(content) + 1)].tobytes(), every=0))
+
+
 def test_a_film_that_breaks_off_says_where_and_what_came_before_is_right():
     whole = make(range(0, 20000, 40), form="matroska")
     seen = []

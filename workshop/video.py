@@ -101,6 +101,8 @@ def frames(
         ) from error
 
 
+# PyAV raises IndexError where a stream turns up that the file's head did not name.
+_DAMAGE = (av.error.FFmpegError, IndexError)
 _CLOCK = Fraction(1, 1000)  # of films that are written, in seconds
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 
@@ -119,6 +121,8 @@ def _frames(
     if stream is None:
         what = "only sound" if film.streams.audio else "nothing that can be seen"
         raise VideoError(f"{name} has no pictures: there is {what} in it.")
+    if stream.codec_context is None:
+        raise VideoError(f"{name} has pictures in a coding that is not read here. Save it as MP4.")
     _check(name, stream.width, stream.height, _declared(film, stream), limits)
     stream.thread_type = "AUTO"
     first, last, due, count = None, 0.0, 0.0, 0
@@ -154,7 +158,7 @@ def _decoded(
         for frame in film.decode(stream):
             time = frame.time
             yield frame
-    except av.error.FFmpegError as error:
+    except _DAMAGE as error:
         if time is None:
             raise VideoError(f"{name} has no pictures: none can be read from it.") from error
         raise _broken(name, time, "what follows cannot be read") from error
