@@ -83,7 +83,7 @@ class Texts(Encoder):
             yield self.entry(text, source.name, source.category, source.about, source.id)
             return
         text = decoded(source.path.read_bytes(), source.name)
-        found = rows(text, self.settings.max_rows, source.name)
+        found = limited(self.rows(text, source.name), self.settings.max_rows, source.name)
         first = list(islice(found, 2))
         # a file that is one text is called by its own name
         name = source.name if len(first) == 1 and isinstance(first[0][1], str) else None
@@ -92,6 +92,10 @@ class Texts(Encoder):
                 yield self._entry_of(row, name, source)
             except (WorkshopError, ValueError) as error:
                 yield BadRow(number, f"{error}".rstrip("."))
+
+    def rows(self, text: str, name: str) -> "Rows":
+        """The items in a file; a service may know further kinds of files."""
+        return rows(text)
 
     def _entry_of(self, row: Any, name: str | None, source: Source) -> Entry:
         if isinstance(row, Exception):
@@ -142,18 +146,18 @@ def decoded(content: bytes, name: str) -> str:
 Rows = Iterator[tuple[int, Any]]
 
 
-def rows(text: str, most: int, name: str) -> Rows:
-    """The items in a text: (number of the row, its fields or its text, or what is wrong with it).
-
-    Raises TooLarge when there are more than `most`.
-    """
+def rows(text: str) -> Rows:
+    """The items in a text: (number of the row, its fields or its text, or what is wrong with it)."""
     first = next((line for line in text.split("\n") if line.strip()), "")
     if _is_object(first):
-        found = _json_lines(text)
-    elif dialect := _dialect(first):
-        found = _table(text, dialect)
-    else:
-        found = _plain(text)
+        return _json_lines(text)
+    if dialect := _dialect(first):
+        return _table(text, dialect)
+    return _plain(text)
+
+
+def limited(found: Rows, most: int, name: str) -> Rows:
+    """The rows of a file; raises TooLarge when there are more than `most`."""
     for count, row in enumerate(found, 1):
         if count > most:
             raise TooLarge(
