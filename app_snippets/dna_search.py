@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from functools import cache
-from typing import Annotated, Any
+from functools import cache, partial
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 from fastapi import FastAPI
-from pydantic import BaseModel, Field
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from app_snippets import service
-from app_snippets.service.items import DEFAULT_CATEGORY
-from app_snippets.service.models import Hit, Strict
+from app_snippets.calls.classifying import add_classify
 from app_snippets.service.texts import Rows, decoded
 from workshop import dna
 from workshop.errors import WorkshopError
@@ -28,7 +27,6 @@ class Settings(service.ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="DNA_SEARCH_")
     name: service.ServiceName = "dna_search"
     max_item_text: int = Field(dna.MAX_LENGTH, gt=0, le=dna.MAX_LENGTH)  # bases, and gaps
-    max_text: int = Field(dna.MAX_LENGTH, gt=0)
     at_least: float = Field(0.4, ge=-1, le=1)  # cosine of the nearest gene; below it: "unknown"
 
 
@@ -39,11 +37,7 @@ class Gene(service.TextPayload):
     length: int = 0
 
 
-class By(StrEnum):
-    """What sequences are compared by."""
-
-    protein = "protein"
-    letters = "letters"
+By = StrEnum("By", ["protein", "letters"])  # what sequences are compared by
 
 
 @cache
@@ -140,51 +134,6 @@ class Kmers(service.Texts):
             yield self.entry(gene.sequence, gene.name, gene.kind, {"family": gene.family}, unique)
 
 
-class Question(Strict):
-    """A sequence, how many neighbours are asked, and what they are compared by."""
-
-    text: Annotated[str, Field(min_length=1, max_length=dna.MAX_LENGTH)]
-    neighbours: Annotated[int, Field(ge=1, le=20)] = 5
-    mode: By = By.protein
-
-
-class Answer(BaseModel):
-    """What a sequence resists: the class of the nearest gene, or null for "unknown"."""
-
-    category: str | None
-    at_least: float  # the cosine that the nearest must have
-    votes: dict[str, float]  # what each class got from the neighbours, cosines added up
-    neighbours: list[Hit[Gene]]  # nearest first; what was uploaded without a class has no vote
-    alignment: dna.Alignment | None  # of the sequence with the nearest, which is `second`
-
-
-def add_classify(app: FastAPI) -> None:
-    """`/classify`."""
-
-    @app.post("/classify", tags=["search"], responses=service.documented(413, 415, 422))
-    def classify(running: service.Running, question: Question) -> Answer:
-        """The nearest genes, their votes, and the alignment with the nearest one."""
-        try:
-            text = running.encoder.checked(question.text, "The sequence")
-        except WorkshopError as error:
-            raise service.ProblemError(422, f"{error}") from error
-        asked = service.Asked(text=text, mode=question.mode, limit=4 * question.neighbours)
-        hits = running.search(asked)["hits"]
-        near = [h for h in hits if h["payload"]["category"] != DEFAULT_CATEGORY][
-            : question.neighbours
-        ]
-        at_least = running.settings.at_least
-        _, votes = dna.vote([h["payload"]["category"] for h in near], [h["score"] for h in near])
-        sure = bool(near) and near[0]["score"] >= at_least
-        return Answer(
-            category=near[0]["payload"]["category"] if sure else None,
-            at_least=at_least,
-            votes=votes,
-            neighbours=near,
-            alignment=dna.align(text, near[0]["payload"]["text"]) if near else None,
-        )
-
-
 def create_app(settings: Settings) -> FastAPI:
     """The service."""
     return service.create_service(
@@ -194,7 +143,7 @@ def create_app(settings: Settings) -> FastAPI:
         encoder=Kmers,
         payload=Gene,
         page="dna_search.html",
-        calls=add_classify,
+        calls=partial(add_classify, payload=Gene, modes=By),
     )
 
 

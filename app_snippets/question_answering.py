@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from pydantic_settings import SettingsConfigDict
 
 from app_snippets import service
-from app_snippets.service.asking import Passages, Quotable, Read, add_ask, passage_of
+from app_snippets.calls.asking import Passages, Quotable, Read, add_ask, passage_of
 from workshop import TextEncoder, answering, passages, retrieval
 
 PIECE = 10  # passages that are loaded together

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from app_snippets.calls.wishes import Wish, add_recommend
 from app_snippets.service import (
     Asked,
     Entry,
@@ -27,7 +28,6 @@ from app_snippets.service import (
     create_service,
 )
 from app_snippets.service.names import shown_line
-from app_snippets.service.wishes import Wish, add_recommend
 from workshop import datasets
 from workshop.errors import WorkshopError
 from workshop.recommending import DIM, NAME_DIM, Recommender, name_vector, person, read_film

@@ -14,6 +14,7 @@ from PIL import Image
 
 from workshop import WorkshopError, films, objects, plots
 from workshop import WorkshopError, drugs, molecules, plots
+from workshop import WorkshopError, dna, plots
 from workshop.datasets import photos
 from workshop.retrieval import Interval
 
@@ -765,3 +766,25 @@ def test_worth_by_similarity_shows_each_range_with_its_count():
     assert [t.get_text() for t in axis.get_xticklabels()] == ["low\n1,200", "high\n7"]
     assert axis.get_ylim()[0] == pytest.approx(-0.1)
     png(figure)
+def test_aligned_sequences_stand_on_a_colour_where_they_differ():
+    alignment = dna.Alignment("ACGT-A", "ACTTGA", 0, 5, False, 4 / 6)
+    figure = plots.aligned(alignment, ["one", "other"], columns=4)
+    png(figure)
+    assert len(figure.axes[0].patches) == 4, "two columns that differ, two letters each"
+    assert "one above other, in 2 lines. 2 columns differ" in figure.alt and "67%" in figure.alt
+
+
+def test_bars_have_the_largest_at_the_top_with_its_number():
+    figure = plots.bars(["a", "b", "c"], [2, 9, 5], "genes")
+    png(figure)
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [2, 5, 9]
+    assert figure.alt == "Bars of genes: b 9, c 5, a 2."
+
+
+def test_scores_by_test_draw_a_line_a_method():
+    figure = plots.scores_by_test(
+        {"x": {"easy": 0.9, "hard": 0.4}, "y": {"easy": 0.8, "hard": 0.7}}
+    )
+    png(figure)
+    assert [list(line.get_ydata()) for line in figure.axes[0].lines] == [[0.9, 0.4], [0.8, 0.7]]
+    assert "x easy 0.90, hard 0.40; y easy 0.80" in figure.alt

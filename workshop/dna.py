@@ -22,11 +22,14 @@ BASES = "ACGT"
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 # What stands for more than one base (IUPAC 1970), and X, which programs write for what they hid.
 AMBIGUOUS = "RYSWKMBDHVNX"
-GAPS = re.compile(r"[\s\-.*\d]+")  # also the numbers that GenBank writes before lines
+GAP = "[ \\t\\r\\n.*0-9-]"  # also the numbers that GenBank writes before lines
 MAX_LENGTH = 20_000  # bases of one sequence
 K = 5  # of the letters
 PROTEIN_K = 2  # of the translated protein
-LETTERS_DIM, PROTEIN_DIM = 4**K, 20**PROTEIN_K
+LETTERS_DIM, PROTEIN_DIM = 4**K // 2, 20**PROTEIN_K  # for an odd K half of the k-mers are canonical
+# What `clean` takes and `kmer_counts` finds a k-mer in.
+_KNOWN, _ANY = "[ACGTUacgtu]", f"[ACGTU{AMBIGUOUS}Nacgtu{AMBIGUOUS.lower()}n \\t\\r\\n.*0-9-]"
+PATTERN = f"^{_ANY}*" + f"{_KNOWN}{GAP}*" * K + f"{_ANY}*$"
 ALIGNED = 5_000  # bases of a sequence that is aligned, at most
 
 _BASE = np.full(256, -1, np.int64)
@@ -74,15 +77,14 @@ def clean(text: str, name: str = "The sequence", longest: int = MAX_LENGTH) -> s
     Small letters, RNA, gaps, spaces and numbers of lines are taken; what may be several bases is N.
     Raises WorkshopError for what is no DNA, and TooLarge.
     """
-    letters = GAPS.sub("", text).upper().replace("U", "T")
+    letters = re.sub(GAP, "", text).upper().replace("U", "T")
     if not letters:
         raise WorkshopError(f"{name} is empty: there is no base in it.")
     other = sorted(set(letters) - set(BASES) - set(AMBIGUOUS))
-    plain = sum(map(letters.count, "ACGTN"))
-    if set(other) <= set(AMINO_ACIDS) and (other or plain < len(letters) / 2):
+    if other and set(other) <= set(AMINO_ACIDS):
         raise WorkshopError(
-            f"{name} looks like a protein: {', '.join(other) or 'most of its letters'} stand for amino "
-            "acids. Give the DNA that it was translated from."
+            f"{name} looks like a protein: {', '.join(other)} stand for amino acids. Give the DNA "
+            "that it was translated from."
         )
     if other:
         raise WorkshopError(
@@ -93,7 +95,7 @@ def clean(text: str, name: str = "The sequence", longest: int = MAX_LENGTH) -> s
             f"{name} has {len(letters):,} bases, and the most here is {longest:,}. Give a gene or a "
             "part of it."
         )
-    if plain == letters.count("N"):
+    if not set(letters) & set(BASES):
         raise WorkshopError(f"{name} has no base that is known: all of it is N.")
     return re.sub(f"[{AMBIGUOUS}]", "N", letters)
 
@@ -186,9 +188,19 @@ def roots(counts: np.ndarray) -> np.ndarray:
     return np.sqrt(frequencies).astype(np.float32)
 
 
+@cache
+def _canonical(k: int) -> np.ndarray:
+    """The places of the canonical k-mers among all."""
+    forward, backward = np.arange(4**k), np.zeros(4**k, np.int64)
+    for place in range(k):
+        backward += (3 - forward // 4**place % 4) * 4 ** (k - 1 - place)
+    return np.flatnonzero(forward <= backward)
+
+
 def letters(sequences: Sequence[str], k: int = K) -> np.ndarray:
-    """Roots of the frequencies of canonical k-mers, shape (n, 4**k)."""
-    return roots(np.array([kmer_counts(sequence, k) for sequence in sequences]))
+    """Roots of the frequencies of canonical k-mers, a column for each: (n, 512) for k = 5."""
+    places = _canonical(k)
+    return roots(np.array([kmer_counts(sequence, k)[places] for sequence in sequences]))
 
 
 def proteins(sequences: Sequence[str], k: int = PROTEIN_K) -> np.ndarray:
@@ -223,21 +235,32 @@ def folds(labels: Sequence[str], groups: Sequence[object] | None = None) -> np.n
     return numbers
 
 
-def nearest(vectors: np.ndarray, part: np.ndarray, centred: bool = True) -> tuple:
-    """For each gene the nearest one in the other parts, and its cosine: (rows (n,), cosines (n,)).
+def neighbours(
+    vectors: np.ndarray, part: np.ndarray, k: int, centred: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each gene the k nearest ones in the other parts, nearest first: rows and cosines, both (n, k).
 
     vectors  (n, d)
     part     (n,), as `folds` gives it
     centred  whether the mean of the other parts is taken away before
     """
-    rows, cosines = np.empty(len(vectors), int), np.empty(len(vectors), np.float32)
+    rows = np.empty((len(vectors), k), int)
+    cosines = np.empty((len(vectors), k), np.float32)
     for number in np.unique(part):
         tested, others = np.flatnonzero(part == number), np.flatnonzero(part != number)
         mean = vectors[others].mean(axis=0) if centred else 0
         products = unit(vectors[tested] - mean) @ unit(vectors[others] - mean).T
-        best = products.argmax(axis=1)
-        rows[tested], cosines[tested] = others[best], products.max(axis=1)
+        best = np.argsort(-products, axis=1, kind="stable")[:, :k]
+        rows[tested], cosines[tested] = others[best], np.take_along_axis(products, best, axis=1)
     return rows, cosines
+
+
+def nearest(
+    vectors: np.ndarray, part: np.ndarray, centred: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each gene the nearest one in the other parts, and its cosine: both (n,); see `neighbours`."""
+    rows, cosines = neighbours(vectors, part, 1, centred)
+    return rows[:, 0], cosines[:, 0]
 
 
 def macro_f1(truth: Sequence[str], predicted: Sequence[str]) -> float:

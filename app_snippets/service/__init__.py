@@ -6,8 +6,6 @@ texts      the same for items that are texts, and for files of many
 running    what a running service holds
 items      the calls that put items in, show them and take them out
 searches   the calls that find items
-wishes     the call that recommends items, for a service that has it
-asking     a call that answers questions, for items that are passages
 models     the bodies that go in and out
 names      words from outside: names to show, categories, texts to search with
 settings   what can be set from the environment

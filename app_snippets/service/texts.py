@@ -91,6 +91,8 @@ class Texts(Encoder):
             try:
                 yield self._entry_of(row, name, source)
             except (WorkshopError, ValueError) as error:
+                if name:
+                    raise WorkshopError(f"{name}: {error}") from None
                 yield BadRow(number, f"{error}".rstrip("."))
 
     def rows(self, text: str, name: str) -> "Rows":

@@ -13,7 +13,7 @@ OFTEN = "1000000/minute"  # tests that share a service upload more than people d
 # of what it tests runs over that service; one with the mark `service("name")` over that one.
 ONLY = {
     "pictures": lambda case: case.media_type.startswith("image/"),
-    "texts": lambda case: case.is_text,
+    "texts": lambda case: case.is_prose,
     "keeps_files": lambda case: case.suffix is not None,
 }
 

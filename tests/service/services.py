@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from PIL import Image
@@ -76,6 +77,11 @@ class Case:
         """Whether its items are texts."""
         return self.media_type.startswith("text/plain")
 
+    @property
+    def is_prose(self) -> bool:
+        """Whether any words will do."""
+        return self.is_text and not self.another
+
     def other(self, number: int) -> bytes:
         """A further file that it can read, one item, different for each number up to 200."""
         if self.another:
@@ -83,6 +89,11 @@ class Case:
         if self.is_text:
             return f"The note with the number {number} tells of nothing else.".encode()
         return png((number, 90, 120))
+
+
+def sequence(number: int) -> bytes:
+    """A sequence of 300 bases."""
+    return "".join(np.random.default_rng(number).choice(list("ACGT"), 300)).encode()
 
 
 COURSE = passages.of_course(but=answering.LEFT_OUT)
@@ -137,6 +148,19 @@ SERVICES = [
         suffix=".npy",
         calls={"POST /ask": {"question": "What is a growing segment?", "limit": 2}},
         sparse=("words",),
+    ),
+    Case(
+        name="dna_search",
+        samples=3182,
+        sources=50,
+        dim=512,
+        files=[(f"{n}.fasta", sequence(1_000 + n)) for n in range(4)],
+        another=sequence,
+        text="blaTEM",
+        category="beta-lactam",
+        media_type="text/plain; charset=utf-8",
+        broken=b"MKLFIERQWPLE",
+        calls={"POST /classify": {"text": "ACGTTGCAACGGATCTAGCTAGGATCTTACG", "neighbours": 3}},
     ),
 ]
 

@@ -94,7 +94,7 @@ def test_a_generated_client_does_every_call(loaded, generated):
     assert accepted.parsed.accepted == 2
     loaded.finished(accepted)
     if loaded.case.is_text:
-        text = models.TextItem(text="A text of a generated client.", category="texts")
+        text = models.TextItem(text=loaded.case.other(7).decode(), category="texts")
         sent = call("add_items_items_post", body=models.TextItems(items=[text]), status=202)
         assert loaded.finished(sent)["done"] == 1
         (item,) = call("list_items_items_get", category="texts").parsed.items

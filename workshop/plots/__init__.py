@@ -57,6 +57,7 @@ from workshop.plots.molecules import (
 )
 from workshop.plots.recommendations import long_tail, reasons, visits
 from workshop.plots.shots import boxes, cut_curves, pair_histogram, shot_sheet
+from workshop.plots.sequences import aligned, bars, scores_by_test
 from workshop.plots.texts import intervals, lit_texts, score_by_slice, token_similarities
 from workshop.plots.twins import lines_of_code, speeds, work_per_request
 from workshop.plots.waiting import (
@@ -72,11 +73,13 @@ __all__ = [
     "MARKERS",
     "QUERY",
     "Picture",
+    "aligned",
     "answers_by_way",
     "answers_during_a_load",
     "attention_map",
     "boxes",
     "by_similarity",
+    "bars",
     "curve",
     "cut_curves",
     "digit_comparison",
@@ -112,6 +115,7 @@ __all__ = [
     "scatter_2d",
     "score_by_slice",
     "scores_by_kind",
+    "scores_by_test",
     "service_hits",
     "shot_sheet",
     "show",
