@@ -717,6 +717,8 @@ def test_pairs_of_faces_are_counted_at_the_threshold():
     assert "33.3% of the same" in figure.alt
     assert "3 pairs" in figure.axes[0].get_legend().get_texts()[0].get_text()
     assert "A line" not in plots.pair_histogram(np.array([0.1]), np.array([0.2])).alt
+
+
 # ------------------------------------------------------------------------------ chapter 15
 
 
@@ -766,6 +768,8 @@ def test_worth_by_similarity_shows_each_range_with_its_count():
     assert [t.get_text() for t in axis.get_xticklabels()] == ["low\n1,200", "high\n7"]
     assert axis.get_ylim()[0] == pytest.approx(-0.1)
     png(figure)
+
+
 def test_aligned_sequences_stand_on_a_colour_where_they_differ():
     alignment = dna.Alignment("ACGT-A", "ACTTGA", 0, 5, False, 4 / 6)
     figure = plots.aligned(alignment, ["one", "other"], columns=4)
