@@ -12,9 +12,7 @@ import pytest
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from workshop import WorkshopError, films, objects, plots
-from workshop import WorkshopError, drugs, molecules, plots
-from workshop import WorkshopError, dna, plots
+from workshop import WorkshopError, dna, drugs, films, molecules, objects, plots
 from workshop.datasets import photos
 from workshop.retrieval import Interval
 

@@ -56,8 +56,8 @@ from workshop.plots.molecules import (
     surroundings,
 )
 from workshop.plots.recommendations import long_tail, reasons, visits
-from workshop.plots.shots import boxes, cut_curves, pair_histogram, shot_sheet
 from workshop.plots.sequences import aligned, bars, scores_by_test
+from workshop.plots.shots import boxes, cut_curves, pair_histogram, shot_sheet
 from workshop.plots.texts import intervals, lit_texts, score_by_slice, token_similarities
 from workshop.plots.twins import lines_of_code, speeds, work_per_request
 from workshop.plots.waiting import (
@@ -77,9 +77,9 @@ __all__ = [
     "answers_by_way",
     "answers_during_a_load",
     "attention_map",
+    "bars",
     "boxes",
     "by_similarity",
-    "bars",
     "curve",
     "cut_curves",
     "digit_comparison",
@@ -101,8 +101,8 @@ __all__ = [
     "lines_of_code",
     "lit_texts",
     "long_tail",
-    "pair_histogram",
     "molecule",
+    "pair_histogram",
     "photo_hits",
     "photo_lines",
     "photo_map",
