@@ -215,8 +215,11 @@ def told(
 
 def similar_pairs(bits: np.ndarray, threshold: float) -> np.ndarray:
     """All pairs of rows whose Tanimoto is at least `threshold`: (p, 2) int, the smaller row first."""
-    scores = np.triu(TanimotoIndex(bits).scores(bits), k=1)
-    return np.argwhere(scores >= threshold)
+    index, found = TanimotoIndex(bits), []
+    for row in range(0, len(bits), 500):  # a square of all rows would take much memory
+        scores = np.triu(index.scores(bits[row : row + 500]), k=row + 1)
+        found.append(np.argwhere(scores >= threshold) + (row, 0))
+    return np.concatenate(found)
 
 
 def has_stem(name: str, stem: str) -> bool:

@@ -106,6 +106,8 @@ print(every[names.index("diazepam")])
 plots.surroundings(aspirin, atom=1)
 
 # %% [markdown]
+# Atoms are counted from 0 along the line, so atom 1 is the second one, the carbon with `=O`. Orange is what belongs to its surrounding.
+#
 # A [[Morgan fingerprint]] has a bit for each such surrounding of each atom of a molecule. A hash function turns a
 # surrounding into a number below 2,048, and the bit with that number becomes 1. Two surroundings may get the same number by accident; this happens, and seldom matters.
 
@@ -124,7 +126,7 @@ print(f"bits set on average: Morgan {bits.sum(axis=1).mean():.0f} of 2048")
 print(f"                     MACCS  {maccs.sum(axis=1).mean():.0f} of 166")
 
 # %% [markdown]
-# `axis=1` sums each row. A Morgan fingerprint is mostly empty, while MACCS has more than a quarter of its bits set. Remember it for the next picture but one.
+# `axis=1` sums each row. A Morgan fingerprint is mostly empty, while MACCS has more than a quarter of its bits set. This will matter for the next picture.
 #
 # ## How alike are two rows of bits? · 3 min
 #
@@ -241,10 +243,11 @@ index.add_index("vector", index_type="FLAT", metric_type="COSINE")
 client.drop_collection("drugs")
 about = {"schema": schema, "index_params": index, "consistency_level": "Strong"}
 client.create_collection("drugs", **about)
-vectors = bits.astype(np.float32).tolist()
-rows = [{"id": n, "count": int(counts[n]), "vector": vectors[n]} for n in range(len(bits))]
-for start in range(0, len(rows), 1000):
-    client.insert("drugs", rows[start : start + 1000])
+vectors = bits.astype(np.float32)
+for start in range(0, len(bits), 250):
+    batch = range(start, min(start + 250, len(bits)))
+    rows = [{"id": n, "count": int(counts[n]), "vector": vectors[n].tolist()} for n in batch]
+    client.insert("drugs", rows)
 wait_for_index(client, "drugs")
 
 
@@ -258,7 +261,7 @@ def arrays(hits):
 
 def ask(queries, limit, **where):
     """Search for some drugs by cosine: for each a list of hits."""
-    wanted = {"data": [vectors[row] for row in queries], "output_fields": ["count"]}
+    wanted = {"data": vectors[queries].tolist(), "output_fields": ["count"]}
     return client.search("drugs", limit=limit, **wanted, **where)
 
 
