@@ -218,7 +218,8 @@ def similar_pairs(bits: np.ndarray, threshold: float) -> np.ndarray:
     index, found = TanimotoIndex(bits), []
     for row in range(0, len(bits), 500):  # a square of all rows would take much memory
         scores = np.triu(index.scores(bits[row : row + 500]), k=row + 1)
-        found.append(np.argwhere(scores >= threshold) + (row, 0))
+        one, other = np.nonzero(scores >= threshold)
+        found.append(np.column_stack([one + row, other]))
     return np.concatenate(found)
 
 
