@@ -180,6 +180,18 @@ def test_lines_and_tables_are_read_and_bad_rows_told_by_number(content):
     assert list(rows(content.replace("\ufeff", "").encode("utf-16"), "some file")) == got
 
 
+def test_a_row_that_csv_cannot_hold_is_told_and_the_next_ones_are_read():
+    long = "C" * 200_000
+    got = list(rows(f"smiles,name\nCCO,a\n{long},b\nCC,c\n".encode(), "t.csv"))
+    assert [row.smiles for row in got] == ["CCO", None, "CC"]
+    assert got[1].reason.startswith("Row 3 cannot be read as CSV (field larger than")
+
+
+def test_an_sdf_may_end_its_lines_as_windows_does():
+    written = sdf("ethanol CCO", "methane C")
+    assert list(rows(written.replace(b"\n", b"\r\n"), "w.sdf")) == list(rows(written, "w.sdf"))
+
+
 def test_a_table_without_a_smiles_says_so_in_its_row():
     (row,) = rows(b"smiles,name,category\n,water,x\n", "t.csv")
     assert (row.number, row.name, row.category) == (2, "water", "x")

@@ -255,7 +255,7 @@ def rows(content: bytes, name: str, max_atoms: int = MAX_ATOMS) -> Iterator[Row]
     except UnicodeDecodeError:
         if b"\x00" in content or not _is_sdf(content.decode("latin-1")):
             raise MoleculeError(
-                f"{name} is no text. Send an SDF, a CSV with a column smiles, or lines of SMILES."
+                f"{name} is no text in UTF-8. Send an SDF, a CSV with a column smiles, or lines of SMILES."
             ) from None
         text = content.decode("latin-1")  # an old SDF with somebody's name in it
     if not text.strip():
@@ -299,19 +299,23 @@ def _csv(text: str, max_atoms: int) -> Iterator[Row]:
     first = text.lstrip("\r\n").partition("\n")[0]
     lines = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
     columns: list[str] = []
-    try:
-        for cells in lines:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not columns:
-                columns = [cell.strip().lower() for cell in cells]
-                continue
-            values = dict(zip(columns, map(str.strip, cells), strict=False))
-            about = [values.get(column, "") for column in ("name", "category")]
-            yield _row(lines.line_num, "Row", values.get("smiles", ""), max_atoms, *about)
-    except csv.Error as error:
-        number = lines.line_num
-        yield Row(number, None, reason=f"Row {number} cannot be read as CSV ({error}).")
+    while True:
+        try:
+            cells = next(lines)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            number = lines.line_num
+            yield Row(number, None, reason=f"Row {number} cannot be read as CSV ({error}).")
+            continue
+        if not any(cell.strip() for cell in cells):
+            continue
+        if not columns:
+            columns = [cell.strip().lower() for cell in cells]
+            continue
+        values = dict(zip(columns, map(str.strip, cells), strict=False))
+        about = [values.get(column, "") for column in ("name", "category")]
+        yield _row(lines.line_num, "Row", values.get("smiles", ""), max_atoms, *about)
 
 
 def _is_sdf(text: str) -> bool:
