@@ -100,16 +100,25 @@ def sound(mol: Chem.Mol, name: str, max_atoms: int = MAX_ATOMS) -> Chem.Mol:
         raise MoleculeError(
             f"{name} has an atom that stands for any (* or a query). Say which atom it is."
         )
+    if any(bond.HasQuery() or bond.GetBondType() in _NO_BOND for bond in mol.GetBonds()):
+        raise MoleculeError(f"{name} has a bond that stands for any (~). Say which bond it is.")
     with BlockLogs():
         if problems := Chem.DetectChemistryProblems(mol):
             raise MoleculeError(f"{name} is no possible molecule: {_problem(mol, problems[0])}")
-        Chem.SanitizeMol(mol)
+        try:
+            Chem.SanitizeMol(mol)
+        except Chem.MolSanitizeException as error:  # what is seen only when rings are looked at
+            problem = _problem(mol, error.cause)
+            raise MoleculeError(f"{name} is no possible molecule: {problem}") from None
         if any(
             bond.GetBondType() == Chem.BondType.AROMATIC and not bond.IsInRing()
             for bond in mol.GetBonds()
         ):
             raise MoleculeError(f"{name} is no possible molecule: an aromatic bond is in no ring.")
         return Chem.RemoveHs(mol)
+
+
+_NO_BOND = (Chem.BondType.UNSPECIFIED, Chem.BondType.ZERO, Chem.BondType.OTHER)
 
 
 def _shown(text: str) -> str:
@@ -173,13 +182,14 @@ def standardised(mol: Chem.Mol, name: str = "The molecule") -> Chem.Mol:
     with BlockLogs():
         try:
             mol = rdMolStandardize.Cleanup(mol)
+            for atom in mol.GetAtoms():
+                atom.SetIsotope(0)
+                atom.SetAtomMapNum(0)
+            Chem.RemoveStereochemistry(mol)
+            parts = {_uncharged(part) for part in Chem.GetMolFrags(mol, asMols=True)}
         except (RuntimeError, ValueError) as error:
-            raise MoleculeError(f"{name} cannot be brought into RDKit's form ({error}).") from None
-        for atom in mol.GetAtoms():
-            atom.SetIsotope(0)
-            atom.SetAtomMapNum(0)
-        Chem.RemoveStereochemistry(mol)
-        parts = {_uncharged(part) for part in Chem.GetMolFrags(mol, asMols=True)}
+            reason = str(error).strip().splitlines()[0]
+            raise MoleculeError(f"{name} cannot be brought into one form: {reason}.") from None
     if len(parts) > 1:
         parts = parts - COMPANIONS
     if len(parts) != 1:
@@ -194,13 +204,12 @@ def standardised(mol: Chem.Mol, name: str = "The molecule") -> Chem.Mol:
 
 def _uncharged(part: Chem.Mol) -> str:
     """SMILES of one part; it keeps its charge where it could not exist without."""
-    other = rdMolStandardize.Uncharger().uncharge(part)
-    try:
-        Chem.SanitizeMol(other)
+    for form in (rdMolStandardize.Uncharger().uncharge(part), part):
         # the canonical SMILES of what is read again: the first may differ by how it was written
-        return Chem.CanonSmiles(Chem.MolToSmiles(other))
-    except ValueError:  # PF6⁻ takes no proton
-        return Chem.CanonSmiles(Chem.MolToSmiles(part))
+        again = Chem.MolFromSmiles(Chem.MolToSmiles(form))
+        if again is not None:  # PF6⁻ takes no proton
+            return Chem.MolToSmiles(again)
+    raise ValueError("RDKit does not read what it has written")
 
 
 def read(smiles: str, name: str = "The SMILES", max_atoms: int = MAX_ATOMS) -> Chem.Mol:

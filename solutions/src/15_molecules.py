@@ -579,7 +579,7 @@ check("15.4", keep_together)
 #
 # **On your own data:** write what is in a medicine at home as SMILES, and search for it.
 #
-# **Next:** [20 · A language model](20_language_model.ipynb) · **Before:** [12 · Recommender](12_recommender.ipynb)
+# **Next:** [16 · DNA classification](16_dna.ipynb) · **Before:** [13 · Video](13_video.ipynb)
 
 # %% [markdown]
 # ## Going deeper
