@@ -346,14 +346,15 @@ PARTS = {
     "service": ["-m", "pytest", "tests/service"],
 }
 OFFLINE = ("solutions", "learner")  # the notebooks run where nothing but loopback exists
-WATCHED = (*OFFLINE, "unit", "service")  # must ask no proxy, and leave the home folder as it is
+BESIDE = ("unit", "service")  # while the others run
+WATCHED = (*OFFLINE, *BESIDE)  # must ask no proxy, and leave the home folder as it is
 
 
 def test(args: list) -> int:
     """Run all parts, or those named; say at the end which failed.
 
-    The unit tests mostly wait, for servers, kernels and a browser: they run beside the others, and
-    what they say is shown when those are done.
+    Tests of the unit and the service part mostly wait, for servers, kernels and a browser: both run
+    beside the others, and what they say is shown when those are done.
     """
     unknown = [name for name in args if name not in PARTS]
     if unknown:
@@ -370,17 +371,16 @@ def test(args: list) -> int:
         os.environ["WORKSHOP_HOME"] = home
         env = environment()
         env.pop("MILVUS_URI", None)
-        beside = None
-        if "unit" in names and len(names) > 1:
-            beside = Beside("unit", env, Path(home) / "unit.log")
+        waiting = [name for name in BESIDE if name in names and len(names) > 1]
+        beside = [Beside(name, env, Path(home) / f"{name}.log") for name in waiting]
         for name in names:
-            if beside is None or name != "unit":
+            if name not in waiting:
                 print(f"\n== {name}: {' '.join(PARTS[name])}", flush=True)
                 began = time.monotonic()
                 status = subprocess.call(part(name), cwd=str(ROOT), env=env)
                 results[name] = status, time.monotonic() - began
-        if beside is not None:
-            results["unit"] = beside.finish()
+        for one in beside:
+            results[one.name] = one.finish()
     print()
     for name, (status, seconds) in results.items():
         print(f"{name:10} {'FAILED' if status else 'passed'} {seconds:6.0f} s")
