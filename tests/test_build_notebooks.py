@@ -522,3 +522,10 @@ def test_check_finds_large_pictures(root, capsys):
     said = "\n".join(builder.outputs(stored))
     assert "cell 3: the picture is larger than 150 kB" in said
     assert "cell 3: the picture has no text alternative" in said
+
+
+def test_brackets_in_code_are_no_term():
+    marks = chapters.TERM.finditer(
+        "A [[vector]] is `a[[b]]`, [[shown|term]] is `x`.\n[[next]] `y[[0]]`"
+    )
+    assert [mark["term"] for mark in marks] == ["vector", "term", "next"]

@@ -141,6 +141,11 @@ def test_sentences_end_where_a_sentence_ends():
     ]
 
 
+def test_no_sentence_ends_inside_code():
+    [first] = cut("Write `a.b! C` here. Then stop.", name="notes")
+    assert [s.text for s in sentences(first)] == ["Write a.b! C here.", "Then stop."]
+
+
 def test_long_sections_become_several_passages_and_one_paragraph_stays_whole():
     paragraph = "word " * 70
     assert len(cut("\n\n".join([paragraph] * 3))) == 3

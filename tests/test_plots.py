@@ -13,7 +13,6 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from workshop import WorkshopError, dna, drugs, films, molecules, objects, plots
-from workshop import WorkshopError, drugs, films, molecules, objects, plots
 from workshop.datasets import photos
 from workshop.retrieval import Interval
 

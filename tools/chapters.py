@@ -28,7 +28,10 @@ EXERCISE = re.compile(
 )
 CHECK = re.compile(r'^check\("(?P<id>[\d.]+)", .+\)$', re.S)
 SECTION = re.compile(r"^## (?P<title>.+?) · (?P<minutes>\d+) min$", re.M)
-TERM = re.compile(r"\[\[(?:(?P<shown>[^\[\]|]+)\|)?(?P<term>[^\[\]|]+)\]\]")
+# outside of `code`: after it the backticks of its line come in pairs
+TERM = re.compile(
+    r"\[\[(?:(?P<shown>[^\[\]|]+)\|)?(?P<term>[^\[\]|]+)\]\](?=(?:[^`\n]*`[^`\n]*`)*[^`\n]*$)", re.M
+)
 DEEPER = "## Going deeper"
 SENTENCE_END = re.compile(r"(?<=[.!?:])\s+(?=[A-Z`*\[(])")
 

@@ -30,6 +30,7 @@ NUMBER = re.compile(r"\d\d · ")
 MINUTES = re.compile(r"(?: ·|, about) \d+ min\b")
 BLOCK = re.compile(r"```.*?^```[^\n]*$|(?:(?!\n[ \t]*\n|^```).)+", re.S | re.M)
 ROW = re.compile(r"^[ \t]*\|.*$", re.M)
+CODE = re.compile(r"`[^`\n]+`")  # a full stop in it ends no sentence
 RULER = re.compile(r"[\s|:-]*")
 RULER_BELOW = re.compile(r"\n[ \t]*\|[ \t|:-]+\n")
 
@@ -271,7 +272,12 @@ def plain(markdown: str) -> str:
 def sentences(passage: Passage) -> list[Sentence]:
     """The sentences of a passage, in order, each with its place in the document."""
     found, at = [], 0
-    ends = [match.span() for match in SENTENCE_END.finditer(passage.source)]
+    code = [match.span() for match in CODE.finditer(passage.source)]
+    ends = [
+        match.span()
+        for match in SENTENCE_END.finditer(passage.source)
+        if not any(start < match.start() < end for start, end in code)
+    ]
     for stop, following in [*ends, (len(passage.source), 0)]:
         # closing quotes and marks belong to the sentence before them
         stop += len(passage.source[stop:following]) - len(
