@@ -599,7 +599,7 @@ service.running
 #
 # **On your own data:** ask your friends for songs or books that they like, and suggest some.
 #
-# **Next:** [the code of the service](../app_snippets/recommender.py) ·
+# **Next:** [13 · Video](13_video.ipynb) · [the code of the service](../app_snippets/recommender.py) ·
 # **Before:** [11 · Question answering](11_question_answering.ipynb)
 
 # %% [markdown]

@@ -579,7 +579,8 @@ service.running
 #
 # **On your own data:** look for near copies, and keep them together.
 #
-# **Next:** [the code of the service](../app_snippets/dna_search.py)
+# **Next:** [the code of the service](../app_snippets/dna_search.py) ·
+# **Before:** [15 · Molecules](15_molecules.ipynb)
 
 # %% [markdown]
 # ## Going deeper
