@@ -19,6 +19,7 @@ from workshop.sounds import (
     SoundTooLarge,
     accepted,
     add_noise,
+    align,
     answerable,
     as_opus,
     fingerprint,
@@ -35,7 +36,6 @@ from workshop.sounds import (
     read,
     sparse,
     spectrogram,
-    votes,
 )
 
 
@@ -258,10 +258,11 @@ def test_peaks_of_two_tones_are_where_the_tones_are():
 def test_votes_count_codes_at_one_shift_and_allow_a_frame_of_play():
     codes = np.array([1, 2, 3, 4, 5])
     frames = np.array([0, 1, 2, 3, 4])
-    assert votes(codes, frames, codes, frames + 100) == (5, 100)
-    assert votes(codes, frames, codes, np.add(frames, [100, 100, 100, 101, 101])) == (5, 100)
-    assert votes(codes, frames, codes, np.array([0, 101, 202, 303, 404]))[0] == 1
-    assert votes(codes, frames, codes + 10, frames)[0] == 0
+    assert align(codes, frames, codes, frames + 100) == (5, 0, 100)
+    assert align(codes, frames, codes, np.add(frames, [100, 100, 100, 101, 101])) == (5, 0, 100)
+    assert align(codes, frames, codes, np.add(frames, [100, 100, 100, 7, 7])) == (3, 2, 100)
+    assert align(codes, frames, codes, np.array([0, 101, 202, 303, 404]))[:2] == (1, 1)
+    assert align(codes, frames, codes + 10, frames)[:2] == (0, 0)
 
 
 @pytest.fixture(scope="module")
@@ -290,10 +291,10 @@ def test_a_part_in_noise_is_found_at_its_place_and_a_stranger_is_not_accepted(pi
         index.add(known[0], codes, frames)
 
 
-def test_accepted_asks_for_votes_and_for_a_share():
-    assert accepted(10, 100)
-    assert not accepted(9, 20)
-    assert not accepted(10, 101)
+def test_accepted_asks_for_votes_and_that_they_stand_out():
+    assert accepted(15, 7)
+    assert not accepted(14, 0)
+    assert not accepted(40, 21)
 
 
 def test_a_sparse_fingerprint_counts_each_code_once():

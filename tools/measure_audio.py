@@ -23,7 +23,7 @@ LENGTHS = (1, 2, 5, 10)  # seconds
 DECIBELS = (None, 10, 5, 0, -5)  # None: no noise
 NOISES = ("white", "mix")
 LONG = 5.0  # seconds of a recording that is asked for
-RULES = [(votes, share) for votes in (5, 10, 15, 20) for share in (0.0, 0.05, 0.1, 0.15)]
+RULES = [(votes, times) for votes in (5, 10, 15, 20, 30) for times in (0.0, 1.5, 2.0, 2.5)]
 
 
 def through(name: str, samples: np.ndarray) -> np.ndarray:
@@ -92,24 +92,24 @@ class Half:
         return change
 
     def ask(self, queries: list) -> tuple[list[tuple], list[tuple]]:
-        """(right, votes, codes) of the best for each query, and (votes, codes) of the best stranger."""
+        """(right, votes, rest) of the best for each query, and (votes, rest) of the best stranger."""
         known, strangers = [], []
         for sound, codes, frames in queries:
             best = self.index.search(codes, frames, k=1)
-            known.append((bool(best) and best[0].key == sound.id, votes(best), len(codes)))
+            known.append((bool(best) and best[0].key == sound.id, *votes(best)))
             without = self.index.search(
                 codes,
                 frames,
                 k=1,
                 leave_out=lambda key, own=sound: self.sounds[key].source == own.source,
             )
-            strangers.append((votes(without), len(codes)))
+            strangers.append(votes(without))
         return known, strangers
 
 
-def votes(found: list) -> int:
-    """Of the best match; 0 if there is none."""
-    return found[0].votes if found else 0
+def votes(found: list) -> tuple[int, int]:
+    """Of the best match, and of its next best shift; zeros if there is none."""
+    return (found[0].votes, found[0].rest) if found else (0, 0)
 
 
 def rates(known: list[tuple], strangers: list[tuple], rule: tuple[int, float]) -> dict[str, float]:
@@ -126,7 +126,7 @@ def rates(known: list[tuple], strangers: list[tuple], rule: tuple[int, float]) -
 
 def main() -> None:
     """Measure both halves."""
-    out: dict = {"lengths": LENGTHS, "decibels": DECIBELS, "rule": [sounds.VOTES, sounds.SHARE]}
+    out: dict = {"lengths": LENGTHS, "decibels": DECIBELS, "rule": [sounds.VOTES, sounds.TIMES]}
     for name in ("tuning", "report"):
         half, cells, all_known, all_strangers = Half(name), [], [], []
         for noise in NOISES:
@@ -136,15 +136,15 @@ def main() -> None:
                 for seconds in LENGTHS:
                     known, strangers = half.ask(half.queries(seconds, half.noisy(noise, decibels)))
                     cell = {"noise": noise, "decibels": decibels, "seconds": seconds}
-                    cells.append(cell | rates(known, strangers, (sounds.VOTES, sounds.SHARE)))
+                    cells.append(cell | rates(known, strangers, (sounds.VOTES, sounds.TIMES)))
                     all_known += known
                     all_strangers += strangers
         changes = {}
         for change in CHANGES:
             queries = half.queries(5, lambda samples, _, c=change: through(c, samples))
-            changes[change] = rates(*half.ask(queries), (sounds.VOTES, sounds.SHARE))
+            changes[change] = rates(*half.ask(queries), (sounds.VOTES, sounds.TIMES))
         rules = [
-            {"votes": rule[0], "share": rule[1], **rates(all_known, all_strangers, rule)}
+            {"votes": rule[0], "times": rule[1], **rates(all_known, all_strangers, rule)}
             for rule in RULES
         ]
         out[name] = {"cells": cells, "changes": changes, "rules": rules}

@@ -7,6 +7,7 @@ vectors, tags = SoundEncoder().run([samples])     a similar sound
 
 import csv
 import io
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import closing
@@ -311,8 +312,8 @@ RANGE = 9.0  # below the loudest peak by more (in natural logarithms of magnitud
 FAN = 8  # partners of a peak, at most
 NEAREST, FARTHEST, WIDEST = 2, 63, 63  # frames and columns to a partner
 
-VOTES = 10  # the least votes, and
-SHARE = 0.10  # the least share of the query's codes, with which a recording is accepted
+VOTES = 15  # the least votes, and
+TIMES = 2.0  # how many times those of its next best shift, with which a recording is accepted
 CANDIDATES = 20  # of a search by codes alone, that are aligned in time
 
 
@@ -355,15 +356,28 @@ def fingerprint(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return pairs(peaks(samples))
 
 
-def votes(
-    codes: np.ndarray, frames: np.ndarray, other_codes: np.ndarray, other_frames: np.ndarray
-) -> tuple[int, int]:
-    """Codes of a query that another recording has at one and the same shift in time, and that shift.
+class Alignment(NamedTuple):
+    """How well a query fits in a recording."""
 
-    codes, frames  of the query, from `fingerprint`
+    votes: int  # codes that both have at one and the same shift in time
+    rest: int  # the most votes of any other shift
+    shift: int  # the query's frame 0 is the recording's frame `shift`
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it is surely the same recording."""
+        return accepted(self.votes, self.rest)
+
+
+def align(
+    codes: np.ndarray, frames: np.ndarray, other_codes: np.ndarray, other_frames: np.ndarray
+) -> Alignment:
+    """The shift in time at which a query and a recording have most codes in common.
+
+    codes, frames              of the query, from `fingerprint`
     other_codes, other_frames  of the recording
 
-    Returns (votes, shift): the query's frame 0 is the recording's frame `shift`. One frame of play is allowed.
+    One frame of play is allowed: votes of two neighbouring shifts count together.
     """
     at = defaultdict(list)
     for code, frame in zip(other_codes.tolist(), other_frames.tolist(), strict=True):
@@ -371,17 +385,27 @@ def votes(
     shifts: Counter[int] = Counter()
     for code, frame in zip(codes.tolist(), frames.tolist(), strict=True):
         shifts.update(other - frame for other in at.get(code, ()))
-    return _best(shifts)
+    return best_shift(shifts)
 
 
-def _best(shifts: Counter[int]) -> tuple[int, int]:
-    """Most votes of two neighbouring shifts, and the one of the two with more."""
+def best_shift(shifts: Counter[int]) -> Alignment:
+    """The Alignment of what was counted: shift to number of codes."""
     best, where = 0, 0
     for shift, number in shifts.items():
         both = number + max(shifts.get(shift + 1, 0), shifts.get(shift - 1, 0))
         if (both, number) > (best, shifts.get(where, 0)):
             best, where = both, shift
-    return best, where
+    rest = max((n for shift, n in shifts.items() if abs(shift - where) > 2), default=0)
+    return Alignment(best, rest, where)
+
+
+def accepted(votes: int, rest: int, least: int = VOTES, times: float = TIMES) -> bool:
+    """Whether so many votes at one shift, and so many at the next best, say: the same recording.
+
+    A number of votes alone does not: the longer a query, the more codes it shares with a stranger by chance.
+    But those are spread over many shifts, and those of the right recording stand at one.
+    """
+    return votes >= least and votes >= times * rest
 
 
 class Match(NamedTuple):
@@ -389,18 +413,9 @@ class Match(NamedTuple):
 
     key: Hashable
     votes: int
+    rest: int
     shift: int  # frames from the recording's begin to the query's
-    share: float  # of the query's codes
     accepted: bool
-
-
-def accepted(number: int, codes: int, least: int = VOTES, share: float = SHARE) -> bool:
-    """Whether so many votes, of a query with so many codes, are enough to say: the same recording.
-
-    Both are asked for, 10 votes and 10 % of the codes: long queries share many codes with strangers by
-    chance, and short ones reach a share with two or three.
-    """
-    return number >= least and number >= share * codes
 
 
 class FingerprintIndex:
@@ -437,14 +452,15 @@ class FingerprintIndex:
         for code, frame in zip(codes.tolist(), frames.tolist(), strict=True):
             for key, other in self._places.get(code, ()):
                 shifts[key][other - frame] += 1
-        found = [(*_best(counts), key) for key, counts in shifts.items() if not leave_out(key)]
-        found.sort(key=lambda one: -one[0])
-        return [match(key, number, shift, len(codes)) for number, shift, key in found[:k]]
+        found = [
+            match(key, best_shift(counts)) for key, counts in shifts.items() if not leave_out(key)
+        ]
+        return sorted(found, key=lambda one: -one.votes)[:k]
 
 
-def match(key: Hashable, number: int, shift: int, codes: int) -> Match:
-    """A Match of so many votes, for a query with so many codes."""
-    return Match(key, number, shift, number / max(1, codes), accepted(number, codes))
+def match(key: Hashable, alignment: Alignment) -> Match:
+    """The Match of a recording with its alignment."""
+    return Match(key, *alignment, alignment.accepted)
 
 
 def sparse(codes: np.ndarray) -> dict[int, float]:
@@ -585,6 +601,20 @@ def in_words(tags: np.ndarray, top: int = 5) -> np.ndarray:
     """
     chosen = [TAGS.index(tag) for tag in NAMED]
     return conse(np.asarray(tags)[:, chosen], _tag_vectors(), top)
+
+
+# ------------------------------------------------------------------------------ what was measured
+
+
+def measured(half: str = "report") -> dict[str, Any]:
+    """What `tools/measure_audio.py` has written down of a half: "cells", "changes" and "rules"."""
+    path = SOUNDS / "measured.json"
+    try:
+        return json.loads(path.read_text("utf-8"))[half]
+    except (OSError, ValueError, KeyError) as error:
+        raise WorkshopError(
+            f"{path} is missing or damaged. Put it back with: git checkout -- data/audio"
+        ) from error
 
 
 # ------------------------------------------------------------------------------ noise
