@@ -8,7 +8,7 @@ and no person is in both.
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -284,3 +284,19 @@ def shots(film: str | Path, with_frames: bool = True, sure: float = SURE) -> lis
             until = np.inf if shot is found[-1] else shot.end
             shot.frames = [frame for frame in pictures if shot.start <= frame.time < until]
     return found
+
+
+@lru_cache(1)  # of a film whose shots are asked for one after the other
+def _shots(film: str) -> list[Shot]:
+    return shots(film)
+
+
+def shot(film: str, number: int) -> Shot:
+    """One shot of one of the course's films, from 1 on, with its frames."""
+    return _shots(film)[number - 1]
+
+
+@cache
+def clip(film: str, number: int) -> bytes:
+    """The same to be played, as `Shot.mp4` makes it; it is made once."""
+    return shot(film, number).mp4()

@@ -7,8 +7,9 @@ keeps at most `PICTURES` of them.
 """
 
 import io
+import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -18,10 +19,11 @@ import av
 import numpy as np
 from PIL import Image
 
+from workshop.decoding import FileReader, PictureReader
 from workshop.encoders import ImageEncoder
-from workshop.errors import TooLarge, WorkshopError
+from workshop.errors import Stopped, TooLarge, WorkshopError
 from workshop.faces import Face, FaceReader
-from workshop.objects import SURE, ObjectDetector, Thing
+from workshop.objects import NAMES, SURE, ObjectDetector, Thing
 from workshop.paths import DATA
 
 FILMS = DATA / "video"
@@ -41,6 +43,10 @@ PICTURES = 32  # that a shot keeps, at most
 LOOKS = 3  # pictures of a shot that are searched for things
 FACES = 6  # and for faces
 MARGIN = 0.25  # seconds at its borders in which it is not looked at: two shots may be mixed there
+KINDS = (
+    *NAMES,
+    *ImageEncoder.class_names,
+)  # 1,080 of things: those of the detector and of the image model
 SAME_TRACK = 0.1  # cosine distance of two faces in one shot that are one person
 
 
@@ -302,9 +308,29 @@ class Shot:
             best[thing.name] = max(thing.score, best.get(thing.name, 0))
         return dict(sorted(best.items(), key=lambda item: -item[1]))
 
+    @property
+    def kinds(self) -> np.ndarray:
+        """How surely each of `KINDS` is in it, (1080,), length 1."""
+        found = [self.names.get(name, 0.0) for name in NAMES]
+        vector = np.concatenate([found, self.seen]).astype(np.float32)
+        return vector / np.linalg.norm(vector)
+
     def mp4(self) -> bytes:
         """Its frames as a small silent film, H.264 in MP4."""
         return write_film(self.frames)
+
+
+def named(text: str) -> np.ndarray:
+    """Which of `KINDS` a text names, (1080,) float32 of 0 and 1: "a guitar" names two.
+
+    A kind that is called just so counts alone: "dog" is not the hot dog.
+    """
+    words = set(re.findall(r"[\w-]+", text.lower())) - {"a", "an", "the", "some"}
+    names = [set(re.findall(r"[\w-]+", name.lower())) for name in KINDS]
+    found = [words == name for name in names]
+    if not any(found):
+        found = [bool(words) and words <= name for name in names]
+    return np.array(found, np.float32)
 
 
 class _Growing:
@@ -450,6 +476,70 @@ def spread(items: Sequence[Any], count: int) -> list[Any]:
     """Up to `count` items, evenly spread, none twice: the middles of equal parts."""
     count = min(count, len(items))
     return [items[int((part + 0.5) * len(items) / count)] for part in range(count)]
+
+
+PICTURE = re.compile(
+    rb"\xff\xd8|\x89PNG|GIF8|RIFF....WEBP|II\*\0|MM\0\*|BM|P[1-6]\s|....ftyp(avi|mif)", re.DOTALL
+)
+
+
+class FilmReader:
+    """Looks at strangers' films, read in processes that can be ended; each looks as `VideoReader` does.
+
+    video        what looks at them
+    processes    files read at once; others wait for their turn
+    films        limits of `frames`, by name: max_seconds, max_pixels, max_frames
+    max_scans    passes over the pixels of a picture
+    max_decode_seconds  of a processor's time, and
+    max_decode_bytes    of memory, that one file may take
+
+    May be used from any thread. `close()` ends the processes.
+    """
+
+    def __init__(
+        self,
+        video: VideoReader,
+        processes: int,
+        films: dict[str, float],
+        max_scans: int,
+        max_decode_seconds: float,
+        max_decode_bytes: int,
+    ) -> None:
+        self.video = video
+        limits = {"max_seconds": max_decode_seconds, "max_bytes": max_decode_bytes}
+        words = {"kind": "films", "program": "a video program"}
+        errors = {"refusal": VideoError, "too_large": VideoTooLarge}
+        self._films = FileReader(
+            "workshop.video:read", processes, options=films, **words, **errors, **limits
+        )
+        pixels = {"max_pixels": films["max_pixels"], "max_scans": max_scans}
+        self._pictures = PictureReader(processes, **pixels, **limits)
+
+    def shots(self, content: bytes, name: str, stopped: Callable[[], bool]) -> Iterator[Shot]:
+        """The shots of a film, each as soon as it is over; for the arguments see `FileReader.stream`.
+
+        Raises VideoTooLarge beyond a limit, VideoError for what cannot be read, and Stopped.
+        """
+
+        def film() -> Iterator[Frame]:
+            for frame in self._films.stream(content, name, stopped):
+                if stopped():
+                    raise Stopped
+                yield Frame(frame["time"], Image.fromarray(frame["pixels"]))
+
+        return self.video.shots(film())
+
+    def shot(self, content: bytes, name: str, stopped: Callable[[], bool]) -> Shot:
+        """The longest shot of a film, or a picture as a shot. Raises ImageError and ImageTooLarge too."""
+        if not PICTURE.match(content):
+            return max(self.shots(content, name, stopped), key=lambda shot: shot.end - shot.start)
+        picture = self._pictures.read(content, name, stopped)
+        return next(self.video.shots([Frame(0.0, picture)]))
+
+    def close(self) -> None:
+        """End the processes; what they are reading is Stopped."""
+        self._films.close()
+        self._pictures.close()
 
 
 # ------------------------------------------------------------------------------ writing

@@ -17,6 +17,7 @@
 //                             if (current()) … })
 //     search(query, about)    how hits come: a promise of {hits, took_ms}; about = {limit, category, mode}
 //     heading(query)          over the list, and told(answer, query) below it: a text, or undefined for the usual
+//     picture(item)           the address of the picture of an item one searches by, if that is not what is kept for it
 //     hits                    how many a search asks for (24)
 //
 // A conversation has a place for its turns in the block sections:
@@ -356,7 +357,7 @@ function showQuery() {
   const picture = $("asked-picture");
   if (picture) {
     picture.hidden = false;
-    if (item || file) picture.src = askedUrl ?? `items/${item.id}/media`;
+    if (item || file) picture.src = askedUrl ?? page.picture?.(item) ?? `items/${item.id}/media`;
     picture.alt = `The ${one} that you search by`;
   }
   $("asked-name").textContent = item ? item.payload.name : file ? file.name : "";

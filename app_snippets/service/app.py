@@ -27,7 +27,7 @@ PAGE_HEADERS = {
     # Nothing but our own files, and a frame only on this machine: JupyterLab shows the page in one.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        f"img-src 'self' blob:; base-uri 'none'; form-action 'none'; {FRAMES}"
+        f"img-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; form-action 'none'; {FRAMES}"
     ),
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",

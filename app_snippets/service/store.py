@@ -51,6 +51,7 @@ NOTHING = {
 }  # Milvus takes no empty sparse vector: a dimension that nobody else uses
 SPARSE_SINCE = (2, 4)  # version of the Milvus server
 SCORE_DIGITS = 6  # of a cosine in 32 bits; what differs after them is the same
+NEW = "_new"  # of a collection that takes another one's place
 LIST = re.compile(r"list-[0-9a-f]{32}")
 # Rows may be read in any order but must be read at once: what was written must be seen.
 CONSISTENCY = "Strong"
@@ -143,7 +144,9 @@ class Store:
                 held = [space for space in spaces if space not in self.lacks]
                 self._collections = {space: f"{space}_{owner}{place}" for space in held}
                 self._metrics = {space: "COSINE" if spaces[space] else "IP" for space in held}
+                self._dims = {space: spaces[space] for space in held}
                 for space in held:
+                    _finish_forgetting(client, self._collections[space])
                     _create(client, self._collections[space], spaces[space])
             self._categories: dict[str, str] = {}  # of each whole item, oldest first
             self._half: set[str] = set()  # ids whose removal is not finished
@@ -448,6 +451,27 @@ class Store:
             self._remove([item_id])
             return True
 
+    def forget(self, space: str, ids: Sequence[str]) -> None:
+        """Take these items' vectors out of an optional space; the items stay.
+
+        Milvus keeps deleted rows on the disk for a while. Here the others move to a new collection, and
+        the old one goes. A server's own storage is cleaned by the server, when it likes.
+        """
+        if space not in self._optional:
+            raise ValueError(f"The space {space!r} is not optional: an item needs its vector.")
+        collection = self._collections[space]
+        with self._lock, self._milvus.writing() as client:
+            client.delete(collection, ids=list(ids), timeout=self._timeout)
+            _finish_forgetting(client, collection)
+            _create(client, f"{collection}{NEW}", self._dims[space])
+            rows = client.query_iterator(collection, batch_size=BATCH, output_fields=["*"])
+            while batch := rows.next():
+                client.insert(f"{collection}{NEW}", batch, timeout=self._timeout)
+            rows.close()
+            wait_for_index(client, f"{collection}{NEW}")
+            client.drop_collection(collection)
+            _finish_forgetting(client, collection)
+
     def clear(self) -> None:
         """Remove every item, and what lacks its other half."""
         with self._lock:
@@ -539,6 +563,17 @@ def exact_index(client: MilvusClient, sparse: bool = False) -> IndexParams:
     else:
         index.add_index("vector", index_type="FLAT", metric_type="COSINE")
     return index
+
+
+def _finish_forgetting(client: MilvusClient, collection: str) -> None:
+    """The new collection takes the old one's place if that is gone; else it may be half, and goes."""
+    if not client.has_collection(f"{collection}{NEW}"):
+        return
+    if client.has_collection(collection):
+        client.drop_collection(f"{collection}{NEW}")
+    else:
+        client.rename_collection(f"{collection}{NEW}", collection)
+        client.load_collection(collection)
 
 
 def _create(client: MilvusClient, collection: str, dim: int) -> None:

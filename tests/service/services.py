@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from PIL import Image
 
 from app_snippets import question_answering
-from workshop import answering, datasets, launch, passages
+from workshop import answering, datasets, films, launch, passages, video
 
 PATIENCE = 600  # seconds, on a busy machine, where a passing test does not wait
 
@@ -51,6 +51,8 @@ class Case:
     sparse_modes: tuple[str, ...] = ()  # and the modes that search nothing else
     # That it alone has, as in "POST /ask", each with a body that it answers; ITEM stands for an item's id.
     calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # What else than an item and a job its paths name: by the field of the same name in this call's body.
+    named_by: Mapping[str, str] = field(default_factory=dict)
     another: Callable[[int], bytes] | None = None  # see `other`
 
     @property
@@ -63,8 +65,14 @@ class Case:
         module = import_module(f"app_snippets.{self.name}")
         return module.create_app(module.Settings(**settings))
 
+    def place(self, parameter: str, item_id: str, job_id: str = "") -> str:
+        """What stands in a path for one of its parameters."""
+        if parameter in self.named_by:
+            return self.calls[self.named_by[parameter]][parameter]
+        return {"item_id": item_id, "job_id": job_id}[parameter]
+
     def body(self, call: str, item_id: str) -> dict[str, Any]:
-        """A body that a call of the service's own answers."""
+        """A body that a call of the service's own answers; empty if it has none."""
         return json.loads(json.dumps(self.calls[call]).replace("ITEM", item_id))
 
     @property
@@ -94,6 +102,17 @@ class Case:
 def sequence(number: int) -> bytes:
     """A sequence of 300 bases."""
     return "".join(np.random.default_rng(number).choice(list("ACGT"), 300)).encode()
+
+
+def clip(number: int) -> bytes:
+    """A film of one frame, of one colour."""
+    return video.write_film([video.Frame(0.0, Image.new("RGB", (64, 48), (number, 90, 120)))])
+
+
+def narrow_face(width: int) -> bytes:
+    """A film of one frame: one of the course's people, made so narrow that it is somebody else."""
+    picture = films.shot("film_03.mp4", 3).frames[2].picture
+    return video.write_film([video.Frame(0.0, picture.resize((width, picture.height)))])
 
 
 COURSE = passages.of_course(but=answering.LEFT_OUT)
@@ -161,6 +180,27 @@ SERVICES = [
         media_type="text/plain; charset=utf-8",
         broken=b"MKLFIERQWPLE",
         calls={"POST /classify": {"text": "ACGTTGCAACGGATCTAGCTAGGATCTTACG", "neighbours": 3}},
+    ),
+    Case(
+        name="video_search",
+        samples=84,
+        dim=1280,
+        files=[(f"{n}.mp4", narrow_face(n)) for n in (176, 180, 188, 192)],
+        another=clip,
+        text="guitar",
+        category="film_06",
+        media_type="video/mp4",
+        broken=clip(0)[:60],
+        suffix=".mp4",
+        calls={
+            "GET /items/{item_id}/still": {},
+            "GET /films/{item_id}": {},
+            "POST /people": {"name": "Ada", "item_id": "ITEM"},
+            "GET /people": {},
+            "GET /people/{name}": {},
+            "DELETE /people/{name}": {},
+        },
+        named_by={"name": "POST /people"},
     ),
 ]
 

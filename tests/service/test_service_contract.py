@@ -503,6 +503,9 @@ def test_media_have_their_type_and_may_be_cached(loaded, items):
         payload = loaded.client.get(f"items/{items[0][0]}").json()["payload"]
         assert media.text == payload["text"]
     else:
+        kept = loaded.folder / "media" / f"{items[0][0]}{loaded.case.suffix}"
+        assert media.content == kept.read_bytes()
+    if loaded.case.media_type.startswith("image/"):
         Image.open(io.BytesIO(media.content)).verify()
     known = {"If-None-Match": media.headers["etag"]}
     unchanged = loaded.client.get(path, headers=known)

@@ -64,16 +64,20 @@ def test_answers_are_as_described(attacked, owner, operation, mode):
 def test_answers_about_what_is_there_are_as_described(attacked, owner, operation):
     job = attacked.load(attacked.case.files[:1])
     item = attacked.client.get("items").json()["items"][0]
+    for parameter in operation.path_parameters:
+        if maker := owner.named_by.get(parameter.name):
+            method, path = maker.split()
+            attacked.client.request(method, path[1:], json=owner.body(maker, item["id"]))
     request = operation.Case(
         path_parameters={
-            parameter.name: {"item_id": item["id"], "job_id": job["id"]}[parameter.name]
+            parameter.name: owner.place(parameter.name, item["id"], job["id"])
             for parameter in operation.path_parameters
         },
         query={"confirm": "true"} if operation.label == "DELETE /items" else {},
     )
     if operation.label == "POST /search":
         request.body, request.media_type = {"item_id": item["id"]}, "application/json"
-    elif operation.label in owner.calls:
+    elif owner.calls.get(operation.label):
         request.body = owner.body(operation.label, item["id"])
         request.media_type = "application/json"
     elif operation.label in ("POST /items", "POST /search/file"):
