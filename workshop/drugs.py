@@ -44,6 +44,10 @@ STEMS = {
 }
 
 
+# They end as a kind does and are none of it, or their structure in B3DB is another drug's.
+NOT_OF_KIND = {"stanozolol", "famotidine", "2',3'-dideoxy-3'-hydroxymethylcytidine"}
+
+
 @dataclass(frozen=True)
 class Drug:
     """One structure of B3DB.
@@ -224,7 +228,9 @@ def similar_pairs(bits: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def has_stem(name: str, stem: str) -> bool:
-    """Whether a name ends, or begins, with a stem such as "-azepam" or "cef-"."""
+    """Whether a name ends, or begins, with a stem such as "-azepam" or "cef-", and means that kind."""
+    if name in NOT_OF_KIND:
+        return False
     bare = stem.strip("-")
     return any(
         word.endswith(bare) if stem.startswith("-") else word.startswith(bare)
