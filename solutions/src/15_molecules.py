@@ -60,7 +60,7 @@ for way in ways:
 # A [[canonical SMILES]] is the one line that a program always writes for a molecule, however the molecule was written before.
 #
 # Forgetting stereo loses something: levodopa helps against Parkinson's disease, its mirror image does not. Forms in which only a hydrogen atom moves,
-# *tautomers*, stay two here. Another program writes other lines: never mix them.
+# *tautomers*, stay two here. Another program writes other lines.
 
 # %% tags=["raises-exception"]
 molecules.read("CC(C)(C)(C)C")
