@@ -48,6 +48,7 @@ class Case:
     suffix: str | None = None  # of the file that it keeps for each item
     sources: int = 0  # that its samples come in, if that is not one for each
     sparse: tuple[str, ...] = ()  # spaces that an old Milvus server cannot hold
+    optional: tuple[str, ...] = ()  # spaces in which an item may have no vector
     sparse_modes: tuple[str, ...] = ()  # and the modes that search nothing else
     # That it alone has, as in "POST /ask", each with a body that it answers; ITEM stands for an item's id.
     calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -192,6 +193,7 @@ SERVICES = [
         media_type="video/mp4",
         broken=clip(0)[:60],
         suffix=".mp4",
+        optional=("faces", "second_faces"),
         calls={
             "GET /items/{item_id}/still": {},
             "GET /films/{item_id}": {},
