@@ -717,6 +717,14 @@ def test_pairs_of_faces_are_counted_at_the_threshold():
     assert "A line" not in plots.pair_histogram(np.array([0.1]), np.array([0.2])).alt
 
 
+def test_splits_in_which_nothing_is_missed_are_counted():
+    assert (
+        "3 splits: in 2 nothing is missed. In the others 50.0%"
+        in plots.split_histogram([0, 0, 0.5]).alt
+    )
+    assert "others" not in plots.split_histogram([0]).alt
+
+
 # ------------------------------------------------------------------------------ chapter 15
 
 

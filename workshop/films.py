@@ -194,6 +194,21 @@ def pair_distances(
     return np.sort(distances[same]), np.sort(distances[~same])
 
 
+def fair_pairs(
+    people: Sequence[str], firsts: np.ndarray, seconds: np.ndarray, chosen: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of faces to choose a threshold with, and pairs to report on: no person is in both.
+
+    people            (n,) who each face is
+    firsts, seconds   (m,) the pairs, as rows of people
+    chosen            names
+
+    Two bool arrays (m,): both faces are of chosen people; neither is.
+    """
+    inside = np.isin(people, chosen)
+    return inside[firsts] & inside[seconds], ~inside[firsts] & ~inside[seconds]
+
+
 # ------------------------------------------------------------------------------ what was seen
 
 SEEN = FILMS / "seen.npz"

@@ -383,6 +383,21 @@ def the_most_faces(face, gallery, owners_of_gallery, farthest):
     return max(near, key=near.count) if near else "unknown"
 
 
+def only_the_two_nearest(face, gallery, owners_of_gallery, farthest):
+    """A second person may be in the third place."""
+    distances = 1 - gallery @ face
+    best = np.argsort(distances, kind="stable")[:2]
+    near = {owners_of_gallery[row] for row in best if distances[row] <= farthest}
+    return near.pop() if len(near) == 1 else "unknown"
+
+
+def the_last_face_of_a_name(face, gallery, owners_of_gallery, farthest):
+    """A dict keeps what came last, not what is nearest."""
+    distances = dict(zip(owners_of_gallery, 1 - gallery @ face, strict=True))
+    near = [name for name, distance in distances.items() if distance <= farthest]
+    return near[0] if len(near) == 1 else "unknown"
+
+
 RIGHT = {
     "13.1": [with_slices, with_sums, with_split],
     "13.2": [with_a_list, with_a_mask, asking_the_kept, the_courses],
@@ -445,5 +460,7 @@ WRONG = {
         (capital_unknown, '"unknown" is wanted'),
         (breaks_when_empty, ""),
         (the_most_faces, "both fit"),
+        (only_the_two_nearest, "both fit"),
+        (the_last_face_of_a_name, "is near enough, and nobody else is"),
     ],
 }

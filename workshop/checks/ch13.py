@@ -269,6 +269,7 @@ def name_of(name_of: Callable) -> str:
     e = np.eye(4)
     tilted = _unit(np.array([[1, 0.3, 0, 0], [1, -0.4, 0, 0], [0, 1, 0.1, 0], [0, 0.5, 1, 0]]))
     short = tilted.astype(np.float32)
+    row_of_three = _unit(np.array([[1, 0.1, 0, 0], [1, 0, 0.2, 0], [1, 0.3, 0, 0]]))
     right_angle = np.array([[0.0, 1.0, 0.0, 0.0]])
     cases = [
         (e[0], tilted[:1], ["Ada"], 0.2, "one face, near enough"),
@@ -283,6 +284,8 @@ def name_of(name_of: Callable) -> str:
             0.2,
             "two people fit, one with several faces",
         ),
+        (e[0], tilted[[0, 2]], ["Ada", "Ada"], 0.2, "one person with a near face and a far one"),
+        (e[0], row_of_three, ["Ada", "Ada", "Bo"], 0.2, "two people fit, one in the third place"),
         (e[0], right_angle, ["Cy"], 1.0, "a distance of exactly `farthest`"),
         (e[0], -e[:1], ["Cy"], 1.9, "the opposite vector, whose distance is 2"),
         (e[0], np.empty((0, 4)), [], 0.5, "an empty gallery"),

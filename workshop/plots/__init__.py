@@ -57,7 +57,7 @@ from workshop.plots.molecules import (
 )
 from workshop.plots.recommendations import long_tail, reasons, visits
 from workshop.plots.sequences import aligned, bars, scores_by_test
-from workshop.plots.shots import boxes, cut_curves, pair_histogram, shot_sheet
+from workshop.plots.shots import boxes, cut_curves, pair_histogram, shot_sheet, split_histogram
 from workshop.plots.texts import intervals, lit_texts, score_by_slice, token_similarities
 from workshop.plots.twins import lines_of_code, speeds, work_per_request
 from workshop.plots.waiting import (
@@ -123,6 +123,7 @@ __all__ = [
     "similar_molecules",
     "similarity_table",
     "speeds",
+    "split_histogram",
     "stored_over_time",
     "style",
     "surroundings",

@@ -162,3 +162,20 @@ def pair_histogram(same: np.ndarray, other: np.ndarray, threshold: float | None 
         f"Two histograms of cosine distances: pairs of one person around {np.median(same):.2f}, of two "
         f"people around {np.median(other):.2f}.{said}",
     )
+
+
+def split_histogram(errors: Sequence[float]) -> Picture:
+    """How much was missed in each of many splits by person.
+
+    errors   (s,) shares, 0 to 1; at least one
+    """
+    errors = np.asarray(errors)
+    figure, axis = plt.subplots(figsize=(7, 2.8))
+    axis.hist(errors, np.linspace(0, 1, 41), color=COLOURS[0])
+    axis.set(xlabel="share of the pairs of one person that is missed", ylabel="splits", xlim=(0, 1))
+    some = errors[errors > 0]
+    said = f" In the others {some.min():.1%} to {some.max():.1%}." if len(some) else ""
+    return done(
+        figure,
+        f"Histogram of {count(len(errors), 'split')}: in {len(errors) - len(some)} nothing is missed.{said}",
+    )
