@@ -136,6 +136,11 @@ def test_no_group_is_torn_by_folds(kinds):
     assert set(part) == set(range(5)) and np.bincount(dna.folds(kinds)).min() > 600
 
 
+def test_what_is_linked_by_either_grouping_is_one_group():
+    one = dna.linked(["a", "a", "b", "c", "d"], [1, 2, 2, 3, 4])
+    assert one[0] == one[1] == one[2] and len(set(one)) == 3
+
+
 def test_neighbours_come_from_other_parts_nearest_first():
     vectors = np.array([[1, 0], [1, 0.1], [1, 0.2], [0, 1]], float)
     rows, cosines = dna.neighbours(vectors, np.array([0, 0, 1, 1]), 2, centred=False)

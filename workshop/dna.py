@@ -235,6 +235,22 @@ def folds(labels: Sequence[str], groups: Sequence[object] | None = None) -> np.n
     return numbers
 
 
+def linked(*groupings: Sequence[object]) -> list[int]:
+    """A number for each gene: those that share a group in any of the groupings, or are linked so, have the same."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    rows, columns, width = [], [], len(groupings[0])
+    for groups in groupings:
+        _, group = np.unique(np.asarray(groups), return_inverse=True)
+        rows.append(np.arange(len(groups)))
+        columns.append(group + width)
+        width += group.max() + 1
+    one, other = np.concatenate(rows), np.concatenate(columns)
+    _, number = connected_components(coo_matrix((np.ones(len(one)), (one, other)), (width, width)))
+    return number[: len(groupings[0])].tolist()
+
+
 def neighbours(
     vectors: np.ndarray, part: np.ndarray, k: int, centred: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -408,6 +408,15 @@ def nothing_back(sequence, length, step):
     with_while(sequence, length, step)
 
 
+def sum_is_compared(labels, near, at_least):
+    total = defaultdict(float)
+    for cosine, label in sorted(zip(near, labels, strict=True), key=lambda p: -p[0]):
+        total[label] += max(cosine, 0)
+    if not total or max(total.values()) < max(at_least, 1e-9):
+        return None
+    return max(total, key=total.get)
+
+
 RIGHT = {
     "16.1": [loop, counter, by_hand, in_numpy],
     "16.2": [with_counter, with_argmin, with_lists],
@@ -445,6 +454,7 @@ WRONG = {
     ],
     "16.3": [
         (heads, "has the largest sum"),
+        (sum_is_compared, "return None"),
         (only_the_nearest, "has the largest sum"),
         (above, "yours is None"),
         (first_is_nearest, "yours is None"),

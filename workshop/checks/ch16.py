@@ -181,6 +181,7 @@ def decide(decide: Callable) -> str:
         (["a"], [0.0], -1.0, None, "the only cosine is 0"),
         (["tet", "bla", "bla", "tet"], [0.8, 0.7, 0.7, 0.7], 0.8, "tet", "four neighbours"),
         (["a", "b"], [0.3, 0.9], 0.5, "b", "a far and a near one"),
+        (["a", "a"], [0.3, 0.3], 0.5, None, "two far ones that add up"),
         (
             ["a", "a", "a", "b"],
             [0.45, 0.45, 0.45, 0.55],
@@ -197,7 +198,9 @@ def decide(decide: Callable) -> str:
         if wanted is None:
             raise Wrong(f"{shown}: there is no answer, so return None; yours is {answer!r}")
         if answer is None:
-            raise Wrong(f"{shown}: the answer is {wanted!r}, yours is None; is there a `return`?")
+            raise Wrong(
+                f"{shown}: the answer is {wanted!r}, yours is None; the largest cosine is {max(near)}"
+            )
         if not isinstance(answer, str):
             raise Wrong(f"{shown}: a class is wanted, one of the texts in `labels`, not {answer!r}")
         sums = {label: 0.0 for label in labels}
