@@ -325,12 +325,14 @@ class Store:
         limit: int,
         category: str | None = None,
         but: Sequence[str] = (),
+        above: float | None = None,
     ) -> list[Found]:
         """The items closest to the vector, best first; of equal ones the smaller id first.
 
         vector     (dim,) of that space, or sparse
         category   only items of this one; checked by the caller, since it goes into the filter
         but        ids of items that are not to be found: those searched by
+        above      only items whose score is larger, as Milvus has it: a range search
         """
         sparse = isinstance(vector, Mapping)
         if sparse and not vector:  # nothing has anything in common with nothing
@@ -339,6 +341,9 @@ class Store:
         if self._going_in is not None:
             conditions.append(f"created_ns < {self._going_in}")
         # Rows that are no items are left out here, and one may be just going in or out.
+        searched = EXACTLY | {"metric_type": self._metrics[space]}
+        if above is not None:
+            searched["params"] = {**EXACTLY["params"], "radius": above}
         ask = limit + len(self._hidden) + 1 + len(but)
         while True:
             ask = min(ask, MAX_HITS)
@@ -350,7 +355,7 @@ class Store:
                     limit=ask,
                     anns_field="vector",
                     output_fields=["payload"],
-                    search_params={**EXACTLY, "metric_type": self._metrics[space]},
+                    search_params=searched,
                     timeout=self._timeout,
                 )
             found = [

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from PIL import Image
 
 from app_snippets import question_answering
-from workshop import answering, datasets, films, launch, passages, video
+from workshop import answering, datasets, films, launch, molecules, passages, video
 
 PATIENCE = 600  # seconds, on a busy machine, where a passing test does not wait
 
@@ -116,6 +116,33 @@ def narrow_face(width: int) -> bytes:
     return video.write_film([video.Frame(0.0, picture.resize((width, picture.height)))])
 
 
+# Two for each molecule: 210 pairs
+GROUPS = [
+    "C",
+    "N",
+    "O",
+    "F",
+    "Cl",
+    "Br",
+    "I",
+    "C#N",
+    "S",
+    "CC",
+    "OC",
+    "NC",
+    "C(C)C",
+    "C(=O)O",
+    "C(N)=O",
+]
+
+
+def molecule(number: int) -> bytes:
+    """The SMILES of a thiazole with two groups, as RDKit writes it."""
+    one, other = GROUPS[number % 15], GROUPS[number // 15]
+    ring = f"c1nc({other})sc1{one}"
+    return molecules.canonical(molecules.read(f"CCOCCN{ring}")).encode()
+
+
 COURSE = passages.of_course(but=answering.LEFT_OUT)
 
 SERVICES = [
@@ -203,6 +230,19 @@ SERVICES = [
             "DELETE /people/{name}": {},
         },
         named_by={"name": "POST /people"},
+    ),
+    Case(
+        name="molecule_search",
+        samples=3897,
+        sources=61,
+        dim=2048,
+        files=[(f"{n}.smi", molecule(200 + n)) for n in range(4)],
+        another=molecule,
+        text="diazepam",
+        category="BBB+",
+        media_type="text/plain; charset=utf-8",
+        broken=b"CC(C)C1CC",
+        calls={"GET /items/{item_id}/drawing": {}, "GET /items/{item_id}/similar": {}},
     ),
 ]
 
