@@ -91,6 +91,8 @@ class MoleculeTexts(Texts):
         """The molecule asked for, or None; and why a text is none."""
         if asked.text is None or asked.mode == "name":
             return asked.item, None
+        if len(asked.text.split()) > 1:  # names have spaces, and a SMILES has none
+            return None, None
         try:
             return self.checked(asked.text, "The text"), None
         except WorkshopError as error:

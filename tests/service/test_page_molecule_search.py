@@ -1,6 +1,7 @@
 """The page of the molecule search, in a browser."""
 
 import hashlib
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -22,10 +23,7 @@ def test_hits_are_drawn_with_what_they_share(page, loaded):
     page.get_by_role("searchbox").fill(ASPIRIN)
     page.get_by_role("button", name="Search", exact=True).click()
     picture = page.locator(".card img").first
-    expect(picture).to_have_attribute("src", f"{picture.get_attribute('src')}")
-    expect(picture).to_have_attribute(
-        "alt", "Drawing of aspirin, orange where it is like the question"
-    )
+    expect(picture).to_have_attribute("alt", re.compile("orange where it is like the question"))
     drawn(picture)
 
 
