@@ -199,6 +199,12 @@ def test_the_limits_hold_in_the_middle_of_a_file(lines):
     assert lines.run(b"7", "b")["line"] == 1
 
 
+def test_the_limits_hold_over_many_quick_parts(lines):
+    with pytest.raises(TooLarge, match="max_decode_seconds"):
+        for _ in lines.stream(b"1\n" * 10_000_000, "a.txt"):
+            pass
+
+
 def test_as_many_are_read_at_once_as_there_are_processes(make):
     reader = make(2)
     seen = []

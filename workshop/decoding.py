@@ -120,6 +120,7 @@ class FileReader:
                 result = answer.result()
                 if result is None:
                     return
+                process.check(name)  # of many quick parts none was waited for
                 yield result
                 answer = process.next(name)
 
