@@ -511,9 +511,9 @@ row_bits = unique_bits[which]
 leaky = drugs.folds(range(len(raw)))[0]
 row_said = drugs.vote(drugs.by_bits(row_bits, leaky), row_passes[leaky.train], k=1)
 row_truth = row_passes[leaky.test]
-seen = np.isin(structures[leaky.test], structures[leaky.train])
 
 # %%
+seen = np.isin(structures[leaky.test], structures[leaky.train])
 groups_of_rows = {
     "all tested rows": np.ones(len(seen), dtype=bool),
     "structure seen before": seen,
