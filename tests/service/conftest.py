@@ -57,6 +57,13 @@ def place(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
+@pytest.fixture(autouse=True)
+def in_lite(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not ask for a `place` runs in Milvus Lite, also while `place` is still the server."""
+    if "place" not in request.fixturenames:
+        monkeypatch.delenv("MILVUS_URI", raising=False)
+
+
 @pytest.fixture(scope="session")
 def loaded(case: Case, place: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service with its samples, for all tests: what a test adds, it deletes."""
