@@ -798,3 +798,65 @@ def test_scores_by_test_draw_a_line_a_method():
     png(figure)
     assert [list(line.get_ydata()) for line in figure.axes[0].lines] == [[0.9, 0.4], [0.8, 0.7]]
     assert "x easy 0.90, hard 0.40; y easy 0.80" in figure.alt
+
+
+def two_tones() -> np.ndarray:
+    """One second of 500 Hz, then one of 1,500 Hz."""
+    time = np.arange(16_000) / 16_000
+    return np.concatenate([np.sin(2 * np.pi * hertz * time) for hertz in (500, 1500)])
+
+
+def test_a_wave_says_between_what_its_samples_lie():
+    figure = plots.waveform(two_tones(), seconds=0.01)
+    png(figure)
+    assert len(figure.axes[0].lines[0].get_xdata()) == 160
+    assert "160 samples over 0.01 seconds, between -1.00 and 1.00" in figure.alt
+    with pytest.raises(WorkshopError, match="at least one sample"):
+        plots.waveform(np.zeros(0))
+
+
+def test_a_spectrogram_is_darkest_where_the_tone_is_and_carries_its_peaks():
+    figure = plots.sound_picture(two_tones(), np.array([[10, 32], [90, 96]]), top=2000)
+    png(figure)
+    shown = figure.axes[0].images[0].get_array()
+    assert shown[:, 20].argmax() == 32  # 500 Hz, columns of 15.6 Hz
+    assert shown[:, 100].argmax() == 96
+    points = figure.axes[0].collections[0].get_offsets()
+    assert points.tolist() == [[0.16, 500], [1.44, 1500]]
+    assert "2.0 seconds, frequencies up to 2000 Hz, with 2 peaks" in figure.alt
+
+
+def test_matching_peaks_are_told_from_the_query_s_own():
+    recording = np.concatenate([0.01 * RANDOM.normal(size=32_000), two_tones()])
+    figure = plots.matching_peaks(two_tones(), recording, shift=125)
+    png(figure)
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["query", "recording"]
+    begin, end = figure.axes[0].get_xlim()
+    assert begin < 2 < 4 < end
+    assert int(figure.alt.split("has ")[-1].split(",")[0]) >= 2
+
+
+def test_votes_stand_at_their_shifts():
+    figure = plots.votes_by_shift({"right": [125, 125, 125, 7], "none": []})
+    png(figure)
+    assert "right: 4 votes, at most 3 at one shift. none: 0 votes, at most 0" in figure.alt
+    with pytest.raises(WorkshopError, match="at least one recording"):
+        plots.votes_by_shift({})
+
+
+def test_what_was_recognised_has_a_panel_a_noise_and_a_line_a_length():
+    cells = [
+        {"noise": noise, "decibels": level, "seconds": seconds, "top1": 0.1 * seconds}
+        for noise, level in (("white", None), ("white", 0), ("mix", 0))
+        for seconds in (1, 5)
+    ]
+    cells[-1]["top1"] = 0.25
+    figure = plots.recognised(cells)
+    png(figure)
+    assert [len(axis.lines) for axis in figure.axes] == [2, 2]
+    assert (
+        "white, 5 s: from 0.50 to 0.50; mix, 1 s: from 0.10 to 0.10; mix, 5 s: from 0.50 to 0.25"
+        in figure.alt
+    )
+    with pytest.raises(WorkshopError, match="needs the cells"):
+        plots.recognised([])

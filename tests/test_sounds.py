@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import numpy as np
 import pytest
@@ -364,3 +365,32 @@ def test_noise_is_as_loud_as_was_asked():
         assert 10 * np.log10(power(samples) / power(noise)) == pytest.approx(decibels, abs=0.1)
     assert len(part(samples, 0.25, rng)) == RATE // 4
     assert len(part(samples, 5, rng)) == RATE
+
+
+def test_what_was_measured_is_there_and_keeps_what_the_chapter_says():
+    measured = json.loads((sounds.SOUNDS / "measured.json").read_text("utf-8"))
+    assert measured["rule"] == [sounds.VOTES, sounds.TIMES]
+    assert sounds.measured() == measured["report"]
+    (cell,) = (
+        c
+        for c in sounds.measured()["cells"]
+        if (c["noise"], c["decibels"], c["seconds"]) == ("white", 0, 5)
+    )
+    assert cell["top1"] >= 0.95
+    (rule,) = (
+        r
+        for r in sounds.measured()["rules"]
+        if [r["votes"], r["times"]] == [sounds.VOTES, sounds.TIMES]
+    )
+    assert rule["strangers"] <= 0.02
+    with pytest.raises(sounds.WorkshopError, match="git checkout"):
+        sounds.measured("third")
+
+
+def test_a_player_holds_a_sound_that_a_browser_plays_and_little_of_a_notebook():
+    loud = sounds.player(4 * tone(30))
+    assert loud.mimetype == "audio/ogg"
+    assert 'src="data:audio/ogg;base64,' in loud._repr_html_()
+    assert len(loud.data) < 60_000
+    assert len(read(loud.data)) == pytest.approx(10 * RATE, abs=RATE // 10)
+    assert loud.data == sounds.player(4 * tone(30)).data  # the same bytes each time

@@ -33,6 +33,7 @@ import soxr
 
 from workshop.encoders import MODELS
 from workshop.paths import DATA
+from workshop.sounds import as_opus, log_mel, read
 
 AUDIO = DATA / "audio"
 MODEL = "musicnn.onnx"
@@ -302,8 +303,7 @@ def build_sounds(folder: Path) -> None:
         old.unlink()
     for sound in sounds:
         samples, path = sound.pop("samples"), AUDIO / f"{sound['id']}.opus"
-        soundfile.write(path, samples, RATE, "OPUS", format="OGG", compression_level=SMALLER)
-        same_serial(path)
+        path.write_bytes(as_opus(samples, RATE, SMALLER))
         sound |= {
             "file": path.name,
             "half": halves[sound["group"], sound["source"]],
@@ -328,35 +328,6 @@ def split(sounds: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
         halves[source] = half
         filled[group, half] += size
     return halves
-
-
-def same_serial(path: Path) -> None:
-    """Give an Ogg stream the serial number 1 instead of a random one: the same sound, the same bytes."""
-    content, out, at = path.read_bytes(), bytearray(), 0
-    while at < len(content):
-        lengths = content[at + 27 : at + 27 + content[at + 26]]
-        page = bytearray(content[at : at + 27 + len(lengths) + sum(lengths)])
-        at += len(page)
-        page[14:18], page[22:26] = struct.pack("<I", 1), bytes(4)
-        page[22:26] = struct.pack("<I", ogg_crc(page))
-        out += page
-    path.write_bytes(out)
-
-
-_CRC = []
-for _byte in range(256):
-    _value = _byte << 24
-    for _ in range(8):
-        _value = (_value << 1 ^ (0x04C11DB7 if _value & 0x80000000 else 0)) & 0xFFFFFFFF
-    _CRC.append(_value)
-
-
-def ogg_crc(page: bytes) -> int:
-    """The check sum of an Ogg page."""
-    value = 0
-    for byte in page:
-        value = (value << 8 & 0xFFFFFFFF) ^ _CRC[value >> 24 ^ byte]
-    return value
 
 
 def check() -> list[str]:
@@ -558,8 +529,6 @@ def build_model(folder: Path) -> None:
 def build_reference(folder: Path) -> None:
     """Write what the original graph answers in TensorFlow, for three seconds of a piece."""
     import tensorflow as tf
-
-    from workshop.sounds import log_mel, read
 
     with zipfile.ZipFile(package(folder, "musicnn")) as wheel:
         for ending in (".meta", ".index", ".data-00000-of-00001"):

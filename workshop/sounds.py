@@ -19,11 +19,11 @@ import av
 import numpy as np
 import soundfile
 import soxr
+from IPython.display import Audio
 from scipy.ndimage import maximum_filter
 from scipy.signal import get_window
-from tqdm import tqdm
 
-from workshop.encoders import TextEncoder, _map, conse, load_session, physical_cores
+from workshop.encoders import TextEncoder, _bar, _map, conse, load_session, physical_cores
 from workshop.errors import TooLarge, WorkshopError
 from workshop.paths import DATA
 
@@ -184,13 +184,60 @@ def _checked(mono: np.ndarray, rate: int, name: str) -> np.ndarray:
     return np.ascontiguousarray(mono, np.float32)
 
 
-def as_opus(samples: np.ndarray, rate: int = RATE) -> bytes:
-    """Samples as an Ogg file in Opus, some kilobytes a second: for players in a page or a notebook."""
+def as_opus(samples: np.ndarray, rate: int = RATE, level: float = 0.9) -> bytes:
+    """Samples as an Ogg file in Opus, some kilobytes a second: the same samples, the same bytes.
+
+    samples  (n,); what is beyond −1 and 1 is cut off
+    rate     8, 12, 16, 24 or 48 kHz
+    level    of libsndfile's compression, 0 to 1
+    """
     content = io.BytesIO()
-    soundfile.write(
-        content, np.clip(samples, -1, 1), rate, "OPUS", format="OGG", compression_level=0.9
-    )
-    return content.getvalue()
+    cut = np.clip(samples, -1, 1)
+    soundfile.write(content, cut, rate, "OPUS", format="OGG", compression_level=level)
+    return _same_serial(content.getvalue())
+
+
+def _same_serial(content: bytes) -> bytes:
+    """An Ogg file whose stream has the serial number 1 instead of a random one."""
+    out, at = bytearray(), 0
+    while at < len(content):
+        lengths = content[at + 27 : at + 27 + content[at + 26]]
+        page = bytearray(content[at : at + 27 + len(lengths) + sum(lengths)])
+        at += len(page)
+        page[14:18], page[22:26] = (1).to_bytes(4, "little"), bytes(4)
+        page[22:26] = _ogg_crc(page).to_bytes(4, "little")
+        out += page
+    return bytes(out)
+
+
+@cache
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for byte in range(256):
+        value = byte << 24
+        for _ in range(8):
+            value = (value << 1 ^ (0x04C11DB7 if value & 0x80000000 else 0)) & 0xFFFFFFFF
+        table.append(value)
+    return tuple(table)
+
+
+def _ogg_crc(page: bytes) -> int:
+    """The check sum of an Ogg page."""
+    table, value = _crc_table(), 0
+    for byte in page:
+        value = (value << 8 & 0xFFFFFFFF) ^ table[value >> 24 ^ byte]
+    return value
+
+
+def player(samples: np.ndarray) -> Audio:
+    """A player for a notebook, of the first 10 seconds: some 3 kB a second in its file.
+
+    samples  (n,) at RATE, made less loud where they go beyond −1 and 1
+    """
+    shown = samples[: 10 * RATE] / max(1.0, float(np.abs(samples).max()))
+    audio = Audio(data=as_opus(shown, level=0.95))
+    audio.mimetype = "audio/ogg"
+    return audio
 
 
 # ------------------------------------------------------------------------------ the course's sounds
@@ -379,8 +426,11 @@ def align(
 
     One frame of play is allowed: votes of two neighbouring shifts count together.
     """
+    shared = np.isin(other_codes, codes)  # few: the loops below are over these alone
     at = defaultdict(list)
-    for code, frame in zip(other_codes.tolist(), other_frames.tolist(), strict=True):
+    for code, frame in zip(
+        other_codes[shared].tolist(), other_frames[shared].tolist(), strict=True
+    ):
         at[code].append(frame)
     shifts: Counter[int] = Counter()
     for code, frame in zip(codes.tolist(), frames.tolist(), strict=True):
@@ -505,22 +555,22 @@ class SoundEncoder:
         self.session = load_session(MODEL)
 
     def run(
-        self, sounds: Sequence[np.ndarray], progress: bool = False
+        self, sounds: Sequence[np.ndarray], progress: bool | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Vectors (n, 1506) as they leave the network, and tags (n, 50) from 0 to 1, both float32.
 
         sounds    (n,) samples, each as `read` gives them
-        progress  show a bar
+        progress  show a bar; default: for more than 200 sounds
 
         Of a sound longer than 3 s, the mean over windows of 3 s; a shorter one is followed by silence.
         """
         vectors = np.empty((len(sounds), self.dim), np.float32)
         tags = np.empty((len(sounds), len(TAGS)), np.float32)
         work = _map(self._run, sounds, self.threads)
-        shown = {"total": len(sounds), "unit": "sound", "desc": "Encoding", "disable": not progress}
-        with closing(work) as results:
-            for row, (vector, named) in enumerate(tqdm(results, **shown)):
+        with _bar(len(sounds), "sound", progress) as bar, closing(work) as results:
+            for row, (vector, named) in enumerate(results):
                 vectors[row], tags[row] = vector, named
+                bar.update()
         return vectors, tags
 
     def _run(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

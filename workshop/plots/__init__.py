@@ -58,6 +58,14 @@ from workshop.plots.molecules import (
 from workshop.plots.recommendations import long_tail, reasons, visits
 from workshop.plots.sequences import aligned, bars, scores_by_test
 from workshop.plots.shots import boxes, cut_curves, pair_histogram, shot_sheet, split_histogram
+from workshop.plots.shots import boxes, cut_curves, pair_histogram, shot_sheet
+from workshop.plots.sounds import (
+    matching_peaks,
+    recognised,
+    sound_picture,
+    votes_by_shift,
+    waveform,
+)
 from workshop.plots.texts import intervals, lit_texts, score_by_slice, token_similarities
 from workshop.plots.twins import lines_of_code, speeds, work_per_request
 from workshop.plots.waiting import (
@@ -101,6 +109,7 @@ __all__ = [
     "lines_of_code",
     "lit_texts",
     "long_tail",
+    "matching_peaks",
     "molecule",
     "pair_histogram",
     "photo_hits",
@@ -112,6 +121,7 @@ __all__ = [
     "random_pairs",
     "reasons",
     "recall_and_speed",
+    "recognised",
     "scatter_2d",
     "score_by_slice",
     "scores_by_kind",
@@ -122,6 +132,7 @@ __all__ = [
     "similar_drugs",
     "similar_molecules",
     "similarity_table",
+    "sound_picture",
     "speeds",
     "split_histogram",
     "stored_over_time",
@@ -131,6 +142,8 @@ __all__ = [
     "token_similarities",
     "tokens_and_speed",
     "visits",
+    "votes_by_shift",
+    "waveform",
     "who_has_the_thread",
     "work_per_request",
 ]
