@@ -704,7 +704,7 @@ service.running
 #
 # **On your own data:** cut a film of your own into shots.
 #
-# **Next:** [the code of the service](../app_snippets/video_search.py) ·
+# **Next:** [14 · Audio](14_audio.ipynb) · [the code of the service](../app_snippets/video_search.py) ·
 # **Before:** [12 · Recommender](12_recommender.ipynb)
 
 # %% [markdown]

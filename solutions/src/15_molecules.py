@@ -619,7 +619,7 @@ service.running
 #
 # **On your own data:** write what is in a medicine at home as SMILES, and search for it.
 #
-# **Next:** [16 · DNA classification](16_dna.ipynb) · **Before:** [13 · Video](13_video.ipynb)
+# **Next:** [16 · DNA classification](16_dna.ipynb) · **Before:** [14 · Audio](14_audio.ipynb)
 
 # %% [markdown]
 # ## Going deeper
