@@ -592,7 +592,9 @@ middle = time.perf_counter()
 encoder.run([pieces[0]])
 end = time.perf_counter()
 fingerprint_ms, musicnn_ms = 1000 * (middle - begin), 1000 * (end - middle)
-print(f"20 s of music: {len(codes):,} codes in {fingerprint_ms:.0f} ms, musicnn {musicnn_ms:.0f} ms")
+print(
+    f"20 s of music: {len(codes):,} codes in {fingerprint_ms:.0f} ms, musicnn {musicnn_ms:.0f} ms"
+)
 
 # %% [markdown]
 # A code and its frame take 16 bytes in an array, so an hour of music takes some ten megabytes, and more in a dictionary. `data/README.md` says what was measured.

@@ -58,7 +58,6 @@ from workshop.plots.molecules import (
 from workshop.plots.recommendations import long_tail, reasons, visits
 from workshop.plots.sequences import aligned, bars, scores_by_test
 from workshop.plots.shots import boxes, cut_curves, pair_histogram, shot_sheet, split_histogram
-from workshop.plots.shots import boxes, cut_curves, pair_histogram, shot_sheet
 from workshop.plots.sounds import (
     matching_peaks,
     recognised,
