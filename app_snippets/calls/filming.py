@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path as File
 from threading import Lock
 from typing import Annotated, Any, NamedTuple
@@ -181,21 +182,25 @@ class Names:
 
     def vectors(self) -> dict[str, np.ndarray]:
         """The mean of each name's faces that are still here, (128,), length 1."""
-        found = {}
-        for name, faces in self.read().items():
-            rows = [
-                self.service.store.vectors([face.item_id], face.space).get(face.item_id)
-                for face in faces
-            ]
-            if rows := [row for row in rows if row is not None]:
-                mean = np.mean(rows, axis=0)
-                found[name] = mean / np.linalg.norm(mean)
-        return found
+        found = {name: self._mean(faces) for name, faces in self.read().items()}
+        return {name: mean for name, mean in found.items() if mean is not None}
+
+    def _mean(self, faces: Sequence[Named]) -> np.ndarray | None:
+        stored = [
+            self.service.store.vectors([face.item_id], face.space).get(face.item_id)
+            for face in faces
+        ]
+        rows = [row for row in stored if row is not None]
+        if not rows:
+            return None
+        mean = np.mean(rows, axis=0)
+        return mean / np.linalg.norm(mean)
 
     def where(self, name: str) -> Iterator[tuple[str, Found]]:
         """(space, hit) of the faces that are hers: near enough, and nobody else's by name."""
-        vector = self.vectors().get(name)
-        others = {face for other, faces in self.read().items() if other != name for face in faces}
+        people = self.read()
+        vector = self._mean(people.pop(name, ()))
+        others = set(chain.from_iterable(people.values()))
         if vector is None:
             return
         for space in FACES:
@@ -313,7 +318,7 @@ def _about_people(app: FastAPI) -> None:
         _known(names, name)
         return _whereabouts(names, name)
 
-    @app.delete("/people/{name}", tags=["items"], status_code=204, responses=documented(404))
+    @app.delete("/people/{name}", tags=["items"], status_code=204, responses=documented(404, 409))
     def forget_person(service: Running, name: KnownName) -> None:
         """Forget somebody: the name, and every vector of a face that has it or would be given it.
 
@@ -322,13 +327,20 @@ def _about_people(app: FastAPI) -> None:
         names = Names(service)
         with lock:
             _known(names, name)
+            if service.jobs.busy():
+                raise ProblemError(
+                    409,
+                    f"Films are going in, and {name!r:.80} may be in one. Wait for the end of the load, or "
+                    "stop it, and ask again.",
+                )
+            hers: dict[str, set[str]] = {space: set() for space in FACES}
             people = names.read()
-            hers = {(face.space, face.item_id) for face in people[name]}
-            hers |= {(space, hit.id) for space, hit in names.where(name)}
-            for space in FACES:
-                if ids := [item_id for own, item_id in hers if own == space]:
-                    service.store.forget(space, ids)
-            names.write({other: faces for other, faces in people.items() if other != name})
+            for face in people.pop(name):
+                hers[face.space].add(face.item_id)
+            for space, hit in names.where(name):
+                hers[space].add(hit.id)
+            service.store.forget(hers)
+            names.write(people)  # last: until then she can be asked for again
 
 
 def _whereabouts(names: Names, name: str) -> Whereabouts:

@@ -6,8 +6,8 @@ not optional, and a file where the service keeps one.
 
 A file that ends in `.part` says what is being put in or taken out. `ID.part` is an item that goes: it
 has that name until its last row is removed. `list-….part` lists the items that are coming in, one a line,
-from before their first row until after their last. So what a killed process leaves half-done is
-known, and is removed at the next start. Nothing else is: rows or files that lack their other half may
+from before their first row until after their last. `forget-….part` has the vectors that are being forgotten.
+So what a killed process leaves half-done is known, and is removed at the next start. Nothing else is: rows or files that lack their other half may
 belong together with what is in another Milvus, in a copy, or on a disk that is not there today. They
 are not shown, and left alone.
 
@@ -16,13 +16,14 @@ that few have, and copies of one another.
 """
 
 import contextlib
+import json
 import logging
 import os
 import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ class Store:
         optional: Sequence[str] = (),
     ) -> None:
         self._suffix, self._timeout, self._changed = suffix, timeout, changed
-        self._optional = set(optional)
+        self._optional = frozenset(optional)
         self._newest = 0  # nanoseconds: when the newest item came in
         self._going_in: int | None = None  # from this time on rows belong to no item yet
         self._loose = 0  # rows that came in since Milvus was last told to index them
@@ -146,7 +147,7 @@ class Store:
                 self._metrics = {space: "COSINE" if spaces[space] else "IP" for space in held}
                 self._dims = {space: spaces[space] for space in held}
                 for space in held:
-                    _finish_forgetting(client, self._collections[space])
+                    _finish_moving(client, self._collections[space])
                     _create(client, self._collections[space], spaces[space])
             self._categories: dict[str, str] = {}  # of each whole item, oldest first
             self._half: set[str] = set()  # ids whose removal is not finished
@@ -209,6 +210,7 @@ class Store:
                 self._half |= set(filter(ID.fullmatch, path.read_text().splitlines()))
                 self._lists.append(path)
         try:
+            self._finish_forgetting()
             self._finish_removals()
         except (MilvusException, RpcError, OSError) as error:
             log.warning(
@@ -456,26 +458,46 @@ class Store:
             self._remove([item_id])
             return True
 
-    def forget(self, space: str, ids: Sequence[str]) -> None:
-        """Take these items' vectors out of an optional space; the items stay.
+    def forget(self, vectors: Mapping[str, Collection[str]]) -> None:
+        """Take vectors out of optional spaces: of each space those of some ids. The items stay.
 
-        Milvus keeps deleted rows on the disk for a while. Here the others move to a new collection, and
-        the old one goes. A server's own storage is cleaned by the server, when it likes.
+        What is to go is written down first, so that after a kill or an error the next start takes out
+        the rest. Milvus keeps deleted rows on the disk for a while. Here the others move to a new
+        collection, and the old one goes. A server's own storage is cleaned by the server, when it likes.
         """
-        if space not in self._optional:
+        for space in set(vectors) - self._optional:
             raise ValueError(f"The space {space!r} is not optional: an item needs its vector.")
-        collection = self._collections[space]
-        with self._lock, self._milvus.writing() as client:
-            client.delete(collection, ids=list(ids), timeout=self._timeout)
-            _finish_forgetting(client, collection)
-            _create(client, f"{collection}{NEW}", self._dims[space])
+        plan = json.dumps({space: sorted(ids) for space, ids in vectors.items() if ids})
+        with self._lock:
+            _write(self._media / f"forget-{uuid4().hex}.part", "wb", plan.encode())
+            self._finish_forgetting()
+
+    def _finish_forgetting(self) -> None:
+        plans = list(self._media.glob("forget-*.part"))
+        ids: dict[str, set[str]] = {}
+        for plan in plans:
+            # one that was not written to its end was not begun
+            with contextlib.suppress(ValueError):
+                for space, some in json.loads(plan.read_bytes()).items():
+                    ids.setdefault(space, set()).update(some)
+        for space in ids.keys() & self._collections.keys():
+            self._forget(self._collections[space], self._dims[space], sorted(ids[space]))
+        for plan in plans:
+            plan.unlink()
+
+    def _forget(self, collection: str, dim: int, ids: Sequence[str]) -> None:
+        with self._milvus.writing() as client:
+            for start in range(0, len(ids), BATCH):
+                client.delete(collection, ids=ids[start : start + BATCH], timeout=self._timeout)
+            _finish_moving(client, collection)
+            _create(client, f"{collection}{NEW}", dim)
             rows = client.query_iterator(collection, batch_size=BATCH, output_fields=["*"])
             while batch := rows.next():
                 client.insert(f"{collection}{NEW}", batch, timeout=self._timeout)
             rows.close()
             wait_for_index(client, f"{collection}{NEW}")
             client.drop_collection(collection)
-            _finish_forgetting(client, collection)
+            _finish_moving(client, collection)
 
     def clear(self) -> None:
         """Remove every item, and what lacks its other half."""
@@ -522,6 +544,7 @@ class Store:
     def settle(self) -> None:
         """Finish what could not be finished before, and make searches fast over what was added."""
         with self._lock:
+            self._finish_forgetting()
             self._finish_removals()
         self._index()
 
@@ -570,7 +593,7 @@ def exact_index(client: MilvusClient, sparse: bool = False) -> IndexParams:
     return index
 
 
-def _finish_forgetting(client: MilvusClient, collection: str) -> None:
+def _finish_moving(client: MilvusClient, collection: str) -> None:
     """The new collection takes the old one's place if that is gone; else it may be half, and goes."""
     if not client.has_collection(f"{collection}{NEW}"):
         return

@@ -254,6 +254,71 @@ def test_an_item_may_lack_a_vector_in_an_optional_space(tmp_path, home):
         store.close()
 
 
+FACES = ("look", "first", "second")
+
+
+def films(folder: Path | str) -> Store:
+    """A store whose items may have two faces."""
+    return Store(
+        "films", Path(folder) / "films", dict.fromkeys(FACES, 8), None, 10, optional=FACES[1:]
+    )
+
+
+def faces(number: int) -> New:
+    """An item with both."""
+    return New(new(number).id, new(number).payload, None, dict.fromkeys(FACES, ONES))
+
+
+@pytest.mark.parametrize("step", ["delete", "insert", "rename_collection"])
+def test_a_forgetting_that_is_killed_is_finished_at_the_next_start(tmp_path, home, step):
+    """In the second of two spaces: before its rows go, or while the others move to their new collection."""
+    code = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pymilvus import MilvusClient
+from test_store import faces, films, new
+store = films({str(tmp_path)!r})
+with store.adding() as put:
+    put([faces(n) for n in range(4)])
+
+def killed(client, collection, *args, **kwargs):
+    if collection.startswith("second"):
+        print("half-way", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(client, collection, *args, **kwargs)
+
+real = MilvusClient.{step}
+MilvusClient.{step} = killed
+ids = [new(n).id for n in (1, 2)]
+store.forget({{"first": ids[:1], "second": ids}})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "half-way" in done.stdout, done.stderr
+    store = films(tmp_path)
+    try:
+        kept = {space: {h.payload["name"] for h in store.search(space, ONES, 9)} for space in FACES}
+        assert kept["first"] == {"n0", "n2", "n3"} and kept["second"] == {"n0", "n3"}
+        assert store.count() == len(kept["look"]) == 4 and list(store._media.iterdir()) == []
+        with store._milvus.reading() as client:
+            assert len(client.list_collections()) == len(FACES)
+    finally:
+        store.close()
+
+
+def test_a_forgetting_that_was_not_written_to_its_end_is_none(tmp_path, home):
+    store = films(tmp_path)
+    with store.adding() as put:
+        put([faces(1)])
+    torn = f'{{"first": ["{new(1).id}"'
+    (store._media / "forget-0.part").write_text(torn)
+    store.close()
+    store = films(tmp_path)
+    assert len(store.search("first", ONES, 9)) == 1 and list(store._media.iterdir()) == []
+    with pytest.raises(ValueError, match="'look' is not optional"):
+        store.forget({"look": [new(1).id]})
+    store.close()
+
+
 def test_after_an_error_none_of_the_block_is_there(texts, heard):
     store = texts()
     with pytest.raises(ZeroDivisionError), store.adding() as put:

@@ -1,12 +1,13 @@
 """What the video search alone does: films become shots, things and faces are found, people are named and forgotten."""
 
 import io
+import json
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
-from services import assert_problem, clip, narrow_face
+from services import assert_problem, clip, narrow_face, running
 
 from workshop import films, video
 from workshop.milvus import connect
@@ -136,10 +137,24 @@ def mixed(pictures: int, sound: bool = False, times=None) -> bytes:
     return file.getvalue()
 
 
+def huge() -> bytes:
+    """A film of one black picture, 10,000 × 10,000 pixels of one bit each."""
+    file, side = io.BytesIO(), 10_000
+    with av.open(file, "w", format="mov") as out:
+        stream = out.add_stream("png", rate=1)
+        stream.width, stream.height, stream.pix_fmt = side, side, "monob"
+        frame = av.VideoFrame(side, side, "monob")
+        frame.planes[0].update(bytes(frame.planes[0].buffer_size))
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return file.getvalue()
+
+
 BAD = {
     "half.mp4": (FILM[: len(FILM) // 2], ""),
     "sound.mp4": (mixed(0, sound=True), "has no pictures: there is only sound"),
     "hour.mp4": (mixed(2, times=[0, 3_600_000]), "longer than 600 s"),
+    "huge.mov": (huge(), "has 10,000 × 10,000 pixels, more than"),
     "text.mp4": (b"no film at all", "is no film that is read here"),
 }
 
@@ -234,6 +249,32 @@ def test_a_person_is_named_found_and_forgotten_without_a_trace(start, monkeypatc
     query = {"name": "Tina", "item_id": first}
     assert_problem(service.client.post("people", json=query), 422, "no face 1")
     assert service.count() == 5  # the film is still here
+
+
+def test_forgetting_waits_for_a_load_and_goes_on_after_a_kill(case, tmp_path):
+    """What a load brings in while somebody is forgotten would stay; a name whose faces are gone goes too."""
+    with running(case, tmp_path) as service:
+        service.load([("a film.mp4", FILM)])
+        film = service.client.get("items").json()["items"][-1]["id"]
+        shots = service.client.get(f"films/{film}").json()["shots"]
+        first = next(shot["id"] for shot in shots if shot["faces"])
+        service.client.post("people", json={"name": "Tina", "item_id": first})
+        accepted = service.client.post("items", files=[("files", ("again.mp4", FILM))])
+        assert_problem(service.client.delete("people/Tina"), 409, "Films are going in", "'Tina'")
+        assert service.finished(accepted)["items"] == 5
+        hers = {hit["id"] for hit in service.client.get("people/Tina").json()["hits"]}
+        assert len(hers) > 1 and first in hers
+    # as a kill leaves it before the first row goes
+    plan = json.dumps({"faces": sorted(hers), "second_faces": sorted(hers)})
+    (service.folder / "media" / "forget-0.part").write_text(plan)
+    with running(case, tmp_path) as service:
+        assert service.client.get("people/Tina").json()["hits"] == []
+        for shot in hers:
+            naming = {"name": "Eva", "item_id": shot}
+            assert_problem(service.client.post("people", json=naming), 422, "no face 1")
+        assert service.client.delete("people/Tina").status_code == 204
+        assert service.client.get("people").json() == {"people": []}
+        assert service.count() == 10
 
 
 def test_a_face_has_one_name_and_an_unknown_person_is_not_found(loaded, faces_of):
