@@ -7,17 +7,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import build_notebooks as builder
+import chapter_rules
+import chapters
 import nbformat
 import numpy as np
 import pytest
 from PIL import Image
 
 from workshop import checks
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-import build_notebooks as builder
-import chapter_rules
-import chapters
 
 OPENING = """# %% [markdown]
 # # 77 · Threes

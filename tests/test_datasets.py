@@ -1,29 +1,17 @@
 """The photo set: its table, its files, and what happens when one of them is damaged."""
 
 import hashlib
-import importlib.util
 import shutil
-import subprocess
-import sys
 from collections import Counter
 
+import build_data
 import numpy as np
 import pytest
 from PIL import Image
 
 from workshop import WorkshopError, datasets
 from workshop.datasets import IMAGES, photos
-from workshop.paths import DATA, ROOT
-
-SCRIPT = ROOT / "tools" / "build_data.py"
-
-
-@pytest.fixture(scope="module")
-def build_data():
-    spec = importlib.util.spec_from_file_location("build_data", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from workshop.paths import DATA
 
 
 @pytest.fixture
@@ -147,23 +135,7 @@ def test_once_repaired_the_set_loads_again(copy):
     assert len(photos()) == 430
 
 
-def test_the_script_agrees_that_the_committed_files_are_right():
-    done = subprocess.run([sys.executable, SCRIPT, "--check"], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_the_script_reports_missing_altered_and_unknown_files(copy, build_data):
-    (copy / "food-pizza.webp").unlink()
-    (copy / "sports-soccer.webp").write_bytes(b"")
-    (copy / "mine.webp").write_bytes(b"")
-    assert build_data.check(copy) == [
-        "food-pizza.webp: missing",
-        "mine.webp: not in the table",
-        "sports-soccer.webp: differs from the table's sha256",
-    ]
-
-
-def test_the_script_refuses_another_package(tmp_path, build_data):
+def test_the_script_refuses_another_package(tmp_path):
     other = tmp_path / "other.deb"
     other.write_bytes(b"not the package")
     with pytest.raises(SystemExit, match="sha256 differs"):
@@ -171,9 +143,7 @@ def test_the_script_refuses_another_package(tmp_path, build_data):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_cut_out_is_laid_on_its_background_scaled_down_and_encoded_the_same_twice(
-    tmp_path, build_data
-):
+def test_a_cut_out_is_laid_on_its_background_scaled_down_and_encoded_the_same_twice(tmp_path):
     cutout = Image.new("RGBA", (512, 128), (255, 0, 0, 0))
     cutout.paste((0, 0, 255, 255), (0, 0, 256, 128))
     source = tmp_path / "blue.png"
@@ -198,5 +168,5 @@ def test_a_cut_out_is_laid_on_its_background_scaled_down_and_encoded_the_same_tw
         ("A peacock (a male peafowl).", "Peacock"),
     ],
 )
-def test_a_caption_becomes_a_name(build_data, caption, name):
+def test_a_caption_becomes_a_name(caption, name):
     assert build_data.caption(caption) == name

@@ -6,7 +6,6 @@ from pymilvus import DataType
 from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
-from tools.build_molecules import check
 from workshop import connect, drugs, molecules, wait_for_index
 from workshop.decoding import FileReader
 from workshop.errors import WorkshopError
@@ -330,10 +329,6 @@ def test_a_drawing_is_an_svg_with_the_shared_part_in_orange():
 
 
 # ------------------------------------------------------------------------------ B3DB
-
-
-def test_the_files_are_those_of_their_table():
-    assert check() == []
 
 
 def test_the_drugs_are_standardised_and_told_once(known):

@@ -8,19 +8,16 @@ own come out as they are stored.
 import ast
 import configparser
 import re
-import sys
 from pathlib import Path
 
+import build_notebooks as builder
 import nbformat
 import pytest
+from chapters import SOLUTION, Chapter, sources, stub, tags
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from workshop.paths import ROOT
-
-sys.path.insert(0, str(ROOT / "tools"))
-import build_notebooks as builder
-from chapters import SOLUTION, Chapter, sources, stub, tags
 
 GARBAGE = [  # the first line of a learner's worst day; exercises take them in turn
     "None",

@@ -10,16 +10,14 @@ import time
 import tomllib
 from pathlib import Path
 
+import course
 import psutil
 import pytest
+import server
 from pymilvus import MilvusClient
 
 from workshop.errors import WorkshopError
 from workshop.paths import ROOT
-
-sys.path.insert(0, str(ROOT / "tools"))
-import course
-import server
 
 
 def milvus_of(home: Path) -> list[psutil.Process]:

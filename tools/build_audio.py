@@ -11,9 +11,7 @@ FOLDER gets the packages named in `PACKAGES`, if it has not got them: npm, pip, 
 then. Only maintainers run this; the course reads the files it wrote. What was done: data/README.md.
 """
 
-import argparse
 import csv
-import hashlib
 import io
 import json
 import re
@@ -30,12 +28,14 @@ from typing import Any
 import numpy as np
 import soundfile
 import soxr
+from committed import arguments, described, package, sha256, write_table
 
 from workshop.encoders import MODELS
 from workshop.paths import DATA
 from workshop.sounds import as_opus, log_mel, read
 
 AUDIO = DATA / "audio"
+TABLE = AUDIO / "sounds.csv"
 MODEL = "musicnn.onnx"
 REFERENCE = "audio-reference.npz"
 RATE = 24_000  # of the files; Opus knows 8, 12, 16, 24 and 48 kHz
@@ -61,16 +61,10 @@ PACKAGES = {
 }
 
 
-def package(folder: Path, start: str) -> Path:
+def fetched(folder: Path, start: str) -> Path:
     """The package whose file begins so, fetched if it is not there, and only if it is the one that is meant."""
     (name,) = (name for name in PACKAGES if name.startswith(start))
-    command, sha256 = PACKAGES[name]
-    if not (folder / name).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(command.split(), cwd=folder, check=True)
-    if hashlib.sha256((folder / name).read_bytes()).hexdigest() != sha256:
-        raise SystemExit(f"{folder / name} is not the file that the course was made of")
-    return folder / name
+    return package(folder, name, *PACKAGES[name])
 
 
 # ------------------------------------------------------------------------------ recordings
@@ -111,7 +105,7 @@ piccolo|flute|recorder|pan flute|blown bottle|shakuhachi|whistle|ocarina
 
 def recordings(folder: Path) -> Iterator[dict[str, Any]]:
     """The sounds of Sonic Pi, with who made them."""
-    with tarfile.open(package(folder, "supersonic")) as archive:
+    with tarfile.open(fetched(folder, "supersonic")) as archive:
         text = archive.extractfile("package/PROVENANCE.md").read().decode("utf-8")
         files = sorted(m for m in archive.getnames() if m.endswith(".flac"))
         sources = provenance(text)
@@ -151,7 +145,7 @@ class Player:
     """Plays the sound font: notes of (channel, program, key, start, length, velocity) to samples."""
 
     def __init__(self, folder: Path) -> None:
-        deb = package(folder, "fluid")
+        deb = fetched(folder, "fluid")
         subprocess.run(["dpkg", "-x", deb, folder / "soundfont"], check=True)
         path = folder / "soundfont/usr/share/fluidr3mono-gm-soundfont/FluidR3Mono_GM.sf3"
 
@@ -308,9 +302,9 @@ def build_sounds(folder: Path) -> None:
             "file": path.name,
             "half": halves[sound["group"], sound["source"]],
             "seconds": f"{len(samples) / RATE:.2f}",
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "sha256": sha256(path),
         }
-    with (AUDIO / "sounds.csv").open("w", encoding="utf-8", newline="") as file:
+    with (TABLE).open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(sounds)
@@ -328,20 +322,6 @@ def split(sounds: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
         halves[source] = half
         filled[group, half] += size
     return halves
-
-
-def check() -> list[str]:
-    """What of data/audio is not as its table says."""
-    with (AUDIO / "sounds.csv").open(encoding="utf-8", newline="") as file:
-        table = {row["file"]: row["sha256"] for row in csv.DictReader(file)}
-    here = {path.name for path in AUDIO.glob("*.opus")}
-    problems = [f"{name} is not in sounds.csv" for name in sorted(here - set(table))]
-    for name, sha256 in table.items():
-        path = AUDIO / name
-        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "missing"
-        if found != sha256:
-            problems.append(f"{name}: {found[:12]}, expected {sha256[:12]}")
-    return problems
 
 
 # ------------------------------------------------------------------------------ a TensorFlow checkpoint
@@ -514,7 +494,7 @@ class Musicnn:
 
 def build_model(folder: Path) -> None:
     """Write the model, and its row in models.json."""
-    with zipfile.ZipFile(package(folder, "musicnn")) as wheel:
+    with zipfile.ZipFile(fetched(folder, "musicnn")) as wheel:
         index = wheel.read(f"{CHECKPOINT}.index")
         weights = read_checkpoint(index, wheel.read(f"{CHECKPOINT}.data-00000-of-00001"))
     write_model_file(
@@ -530,7 +510,7 @@ def build_reference(folder: Path) -> None:
     """Write what the original graph answers in TensorFlow, for three seconds of a piece."""
     import tensorflow as tf
 
-    with zipfile.ZipFile(package(folder, "musicnn")) as wheel:
+    with zipfile.ZipFile(fetched(folder, "musicnn")) as wheel:
         for ending in (".meta", ".index", ".data-00000-of-00001"):
             wheel.extract(CHECKPOINT + ending, folder)
     start = f"{folder / CHECKPOINT}/"
@@ -572,34 +552,13 @@ def write_model_file(name: str, content: bytes, source: str, licence: str, made:
     """A file of data/models, and its row in models.json."""
     (MODELS / name).write_bytes(content)
     table = json.loads((MODELS / "models.json").read_text("utf-8"))
-    table["files"][name] = {
-        "source": source,
-        "licence": licence,
-        "made": made,
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+    table["files"][name] = described(content, source=source, licence=licence, made=made)
     table["files"] = dict(sorted(table["files"].items()))
-    (MODELS / "models.json").write_text(json.dumps(table, indent=1) + "\n", "utf-8")
+    write_table(MODELS / "models.json", table)
     print(f"{name}: {len(content):,} bytes")
 
 
-def main() -> None:
-    """Build or check."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", nargs="?", choices=["sounds", "model", "reference"])
-    parser.add_argument("folder", type=Path, nargs="?", help="of the packages")
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    options = parser.parse_args()
-    if options.check:
-        if problems := check():
-            raise SystemExit("\n".join(problems))
-        return
-    if options.folder is None:
-        parser.error("say what to make, and where the packages are, or go")
-    make = {"sounds": build_sounds, "model": build_model, "reference": build_reference}
-    make[options.part](options.folder)
-
-
 if __name__ == "__main__":
-    main()
+    make = {"sounds": build_sounds, "model": build_model, "reference": build_reference}
+    options = arguments(__doc__, TABLE, "*.opus", parts=[*make])
+    make[options.part](options.folder)

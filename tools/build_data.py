@@ -18,6 +18,7 @@ import tempfile
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from committed import altered
 from PIL import Image
 
 PACKAGE = "tuxpaint-stamps-default"
@@ -438,25 +439,10 @@ def build(package: Path, out: Path) -> list[dict[str, str]]:
     return rows
 
 
-def check(out: Path) -> list[str]:
-    """What differs between the folder and its table: one sentence a file, none when all is well."""
-    with (out / "photos.csv").open(encoding="utf-8", newline="") as table:
-        rows = list(csv.DictReader(table))
-    known = {r["file"] for r in rows}
-    problems = [f"{p.name}: not in the table" for p in out.glob("*.webp") if p.name not in known]
-    for r in rows:
-        path = out / r["file"]
-        if not path.is_file():
-            problems.append(f"{r['file']}: missing")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != r["sha256"]:
-            problems.append(f"{r['file']}: differs from the table's sha256")
-    return sorted(problems)
-
-
 def main(arguments: list[str]) -> int:
     """Run from the command line; the exit status is 1 when a check finds something."""
     if arguments == ["--check"]:
-        problems = check(OUT)
+        problems = altered(OUT / "photos.csv", "*.webp")
         print("\n".join(problems) or f"{OUT.name}: every file agrees with photos.csv")
         return int(bool(problems))
     with tempfile.TemporaryDirectory() as download:

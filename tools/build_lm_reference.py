@@ -9,18 +9,16 @@ Only maintainers run this. The weights are those of the GGUF file that chapter 2
 compute the same; on another processor the numbers may differ in the sixth digit.
 """
 
-import argparse
-import hashlib
-import json
-import sys
 from importlib.metadata import version
 
 import numpy as np
+from committed import arguments, sha256, write_table
 
 from workshop import lm
 from workshop.paths import DATA
 
 OUT = DATA / "lm"
+TABLE = OUT / "lm.json"
 TEXT = "Paris is the capital of France, and Rome is the capital of"
 ABOUT = {
     "made": "by tools/build_lm_reference.py",
@@ -66,33 +64,15 @@ def compute() -> tuple[dict[str, np.ndarray], dict[str, str]]:
     return arrays, {name: version(name) for name in ("torch", "transformers", "gguf")}
 
 
-def sha256_of(name: str) -> str:
-    """The checksum of a file in data/lm."""
-    return hashlib.sha256((OUT / name).read_bytes()).hexdigest()
-
-
-def write_table(about: dict) -> None:
+def describe(about: dict) -> None:
     """Write lm.json: where the files come from, and the checksum of each."""
-    names = [path.name for path in sorted(OUT.iterdir()) if path.name != "lm.json"]
-    table = {**about, "files": {name: sha256_of(name) for name in names}}
-    (OUT / "lm.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-
-
-def main() -> int:
-    """Write the reference, or check what is committed; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="only compare with data/lm/lm.json")
-    if parser.parse_args().check:
-        table = json.loads((OUT / "lm.json").read_text(encoding="utf-8"))
-        altered = [name for name, said in table["files"].items() if sha256_of(name) != said]
-        print(f"altered: {', '.join(altered)}" if altered else "data/lm is as it was committed")
-        return bool(altered)
-    OUT.mkdir(exist_ok=True)
-    arrays, versions = compute()
-    np.savez(OUT / "reference.npz", **arrays)
-    write_table({**ABOUT, "text": TEXT, "versions": versions})
-    return 0
+    files = {path.name: sha256(path) for path in sorted(OUT.iterdir()) if path != TABLE}
+    write_table(TABLE, {**about, "files": files})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    arguments(__doc__, TABLE, packages=False)
+    OUT.mkdir(exist_ok=True)
+    arrays, versions = compute()
+    np.savez(OUT / "reference.npz", **arrays)
+    describe({**ABOUT, "text": TEXT, "versions": versions})

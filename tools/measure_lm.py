@@ -15,7 +15,7 @@ import sys
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported: sums in one order
 
-from build_lm_reference import OUT, write_table
+from build_lm_reference import OUT, describe
 from tqdm import tqdm
 
 from workshop import lm
@@ -61,7 +61,7 @@ def main() -> int:
     text = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
     (OUT / "measured.json").write_text(text, encoding="utf-8")
     about = json.loads((OUT / "lm.json").read_text(encoding="utf-8"))
-    write_table(about)
+    describe(about)
     return 0
 
 

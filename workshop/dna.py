@@ -237,18 +237,23 @@ def folds(labels: Sequence[str], groups: Sequence[object] | None = None) -> np.n
 
 def linked(*groupings: Sequence[object]) -> list[int]:
     """A number for each gene: those that share a group in any of the groupings, or are linked so, have the same."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     rows, columns, width = [], [], len(groupings[0])
     for groups in groupings:
         _, group = np.unique(np.asarray(groups), return_inverse=True)
         rows.append(np.arange(len(groups)))
         columns.append(group + width)
         width += group.max() + 1
-    one, other = np.concatenate(rows), np.concatenate(columns)
-    _, number = connected_components(coo_matrix((np.ones(len(one)), (one, other)), (width, width)))
-    return number[: len(groupings[0])].tolist()
+    numbers = components(np.concatenate(rows), np.concatenate(columns), width)
+    return numbers[: len(groupings[0])].tolist()
+
+
+def components(one: np.ndarray, other: np.ndarray, count: int) -> np.ndarray:
+    """A number for each of `count` things, (count,): those that pairs link have the same; both (pairs,) int."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = coo_matrix((np.ones(len(one)), (one, other)), (count, count))
+    return connected_components(pairs, directed=False)[1]
 
 
 def neighbours(
