@@ -22,6 +22,8 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+
+import workshop  # isort: skip  # noqa: F401  (first: it sets what pymilvus reads when it is imported)
 from pymilvus import DataType, MilvusClient
 from rdkit import Chem
 from tqdm import tqdm

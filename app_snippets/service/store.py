@@ -43,7 +43,7 @@ from workshop.errors import WorkshopError
 from workshop.milvus import lite_place
 
 BATCH = 1_000
-LOOSE = 2_000  # rows that Milvus Lite may search one by one until it is told to index them
+LOOSE = 2_000  # rows that Milvus may search one by one until it is told to index them
 MAX_HITS = 16_384  # of one search; Milvus gives no more
 EXACTLY = {"metric_type": "COSINE", "params": {"nprobe": 1}}
 SPARSE = 0  # instead of a dimension: a space of sparse vectors
@@ -542,11 +542,16 @@ class Store:
                     client.delete(collection, ids=ids[start : start + BATCH], timeout=self._timeout)
 
     def settle(self) -> None:
-        """Finish what could not be finished before, and make searches fast over what was added."""
+        """Finish what could not be finished before, and make searches fast over what was added.
+
+        A server indexes by itself in the end, and being told to takes seconds a collection: it is told
+        when there are many new rows. Few are compared one by one until then, and found as well.
+        """
         with self._lock:
             self._finish_forgetting()
             self._finish_removals()
-        self._index()
+        if self._is_lite or self._loose > LOOSE:
+            self._index()
 
     def _index(self) -> None:
         self._loose = 0
