@@ -15,6 +15,8 @@ ONLY = {
     "pictures": lambda case: case.media_type.startswith("image/"),
     "texts": lambda case: case.is_prose,
     "keeps_files": lambda case: case.suffix is not None,
+    # what no encoder has a part in: one service that keeps files and one that does not stand for all
+    "frame": lambda case: case.name in ("reverse_image_search", "dna_search"),
 }
 
 

@@ -404,6 +404,7 @@ def test_a_cancelled_load_stops_and_keeps_what_is_in(empty):
     empty.client.delete("items", params={"confirm": "true"})
 
 
+@pytest.mark.frame
 def test_a_cancelled_load_that_waits_gives_back_its_place_and_its_uploads(start):
     service = start(max_queued_jobs=2)
     files = [("files", f) for f in service.case.files]
@@ -429,6 +430,7 @@ def test_a_cancelled_load_that_waits_gives_back_its_place_and_its_uploads(start)
     assert not list(incoming.iterdir())
 
 
+@pytest.mark.frame
 def test_twenty_watchers_of_500_bad_files_get_the_newest_state_and_the_last(start):
     """With a pace of an hour: the state when they come, and the end, which does not wait."""
     service = start(pace=3600)

@@ -178,7 +178,9 @@ def test_searches_by_large_files_wait_for_their_turn_and_memory_stays_small(star
             memory = 0
             for process in readers:
                 with suppress(psutil.NoSuchProcess):
-                    memory += process.memory_info().rss
+                    # until it runs its own program it seems to have all of our memory
+                    if "workshop.decoding" in process.cmdline():
+                        memory += process.memory_info().rss
             seen.append((len(readers), this.memory_info().rss - before + memory))
     assert {answer.result().status_code for answer in answers} == {200}
     assert max(readers for readers, _ in seen) <= 2
@@ -260,6 +262,7 @@ def test_two_large_files_of_one_name_are_told_apart(small):
 # ---------------------------------------------------------------------------------- how often
 
 
+@pytest.mark.frame
 def test_uploads_are_limited_in_rate_and_told_when_to_come_again(start):
     service = start(upload_rate="3/hour")
     good = service.case.other(0)
@@ -273,6 +276,7 @@ def test_uploads_are_limited_in_rate_and_told_when_to_come_again(start):
     assert service.hits(text="bird") == []
 
 
+@pytest.mark.frame
 def test_jobs_that_wait_are_limited(start):
     service = start(max_queued_jobs=1)
     accepted = [service.client.post("samples") for _ in range(4)]
@@ -317,6 +321,7 @@ def test_pages_of_other_sites_are_refused(loaded):
     assert loaded.client.get("count", headers={"Origin": loaded.url}).status_code == 200
 
 
+@pytest.mark.frame
 def test_behind_a_hub_its_name_is_accepted(start, monkeypatch):
     monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada/")
     hub = {"Host": "hub.example", "Origin": "https://hub.example"}
@@ -349,6 +354,7 @@ def test_settings_from_the_environment_are_checked(case, monkeypatch, setting, v
         case.create_app()
 
 
+@pytest.mark.frame
 def test_settings_come_from_the_environment(case, monkeypatch, tmp_path):
     monkeypatch.setenv(f"{case.name.upper()}_MAX_FILES", "7")
     with running(case, tmp_path) as service:
@@ -370,6 +376,7 @@ def test_hosts_are_written_as_people_write_lists(settings, value, hosts, monkeyp
     assert settings().allowed_hosts == hosts
 
 
+@pytest.mark.frame
 def test_a_folder_belongs_to_one_service_at_a_time(start, case):
     service = start()
     with pytest.MonkeyPatch.context() as patch:
