@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -47,6 +48,7 @@ def filled(folder: Path, count: int) -> tuple[Store, np.ndarray]:
         with store._milvus.writing() as client:
             client.insert(store._collections["look"], rows[start : start + 5_000])
     store._categories = {row["id"]: row["category"] for row in rows}
+    store._loose = count
     store.settle()
     return store, vectors
 
@@ -437,3 +439,24 @@ def test_an_item_without_a_word_is_found_by_its_meaning_alone(texts):
         put([New(item.id, item.payload, None, {**item.vectors, "words": {}}), new(2)])
     assert [hit.payload["name"] for hit in store.search("words", {7: 1.0}, 10)] == ["n2"]
     assert len(store.search("dense", ONES, 10)) == 2
+
+
+def test_a_server_is_told_to_index_many_rows_and_finds_few_without(
+    tmp_path, monkeypatch, milvus_server
+):
+    monkeypatch.setenv("MILVUS_URI", milvus_server)
+    store = Store("few", tmp_path / "few", {"look": DIM}, None, 60)
+    try:
+        payload = {"name": "few", "category": "c"}
+        for count, indexed in ((10, 0), (LOOSE, LOOSE + 10)):
+            vectors = np.random.default_rng(count).standard_normal((count, DIM))
+            with store.adding() as put:
+                put([New(uuid4().hex, payload, None, {"look": vector}) for vector in vectors])
+            store.settle()
+            with store._milvus.reading() as client:
+                segments = client.list_persistent_segments(store._collections["look"])
+            assert sum(segment.num_rows for segment in segments) == indexed
+            (hit,) = store.search("look", vectors[0], 1)
+            assert hit.score > 0.999
+    finally:
+        store.close()
