@@ -37,6 +37,18 @@ def answers(kind: str, id: str) -> list:
     return getattr(importlib.import_module(module), kind, {}).get(id, [])
 
 
+@functools.cache
+def in_the_guide(id: str) -> dict[int, str]:
+    """What INSTRUCTORS.md says that the check says: the place of a wrong answer to the message."""
+    path = ROOT / "tools" / "instructors" / f"{int(id.split('.')[0]):02d}.json"
+    return {row["place"]: row["said"] for row in json.loads(path.read_text("utf-8"))[id]}
+
+
+def without_numbers(message: str) -> str:
+    """Other machines may round otherwise."""
+    return re.sub(r"\d[\d.,]*", "0", message)
+
+
 def parameters(kind: str) -> list:
     return [
         pytest.param(e, answer, id=f"{e.id}-{number}")
@@ -77,6 +89,10 @@ def test_wrong_answer_is_refused_by_name_without_giving_the_solution_away(exerci
     assert fragment in result.message
     if not result.message.startswith("your code raised"):  # which quotes the learner's own line
         assert not [line for line in solution_lines(exercise.id) if line in result.message]
+    place = [one is planted for one in answers("WRONG", exercise.id)].index(True)
+    said = in_the_guide(exercise.id).get(place, result.message)
+    mend = f"run tools/build_instructors.py --messages {exercise.id.split('.')[0]}"
+    assert without_numbers(said) == without_numbers(result.message), mend
 
 
 # after the wrong ones: whatever those left behind must not make a right one fail

@@ -5,7 +5,7 @@ notebooks/   stubs in place of solutions, hints under each exercise, no outputs 
 solutions/   the same cells with their solutions, executed, outputs kept
 
 Each tree has the glossary, and workshop/checks/chNN.json says what a running course must know of a
-chapter: its title, its minutes and its stubs. A chapter is executed when its code changed since the
+chapter: its title, its minutes and its stubs. INSTRUCTORS.md is made too (build_instructors.py). A chapter is executed when its code changed since the
 stored outputs, or with --force. `--check` writes nothing: it says, one line each, what is stale or
 breaks the rules of CONTRIBUTING.md.
 """
@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import build_instructors
 import nbformat
 from chapter_rules import rules
 from chapters import GLOSSARY, MARKER, Chapter, glossary, sources, tags
@@ -226,7 +227,14 @@ def problems(root: Path) -> list[str]:
         path = root / folder / f"{GLOSSARY}.ipynb"
         if not path.exists() or path.read_text(encoding="utf-8") != wanted:
             found.append(f"{folder}/{path.name} is stale: run `make notebooks`")
+    if has_guide(root):
+        found += build_instructors.problems(root, build_instructors.read(root))
     return found
+
+
+def has_guide(root: Path) -> bool:
+    """Whether this course has a guide for instructors."""
+    return (root / build_instructors.SOURCES).is_dir()
 
 
 def on_the_map(root: Path, chapter: Chapter) -> Iterator[str]:
@@ -331,6 +339,15 @@ def main(arguments: list[str] | None = None) -> int:
     text = text_of(glossary([Chapter(source) for source in sources(options.root)]))
     for folder in ("notebooks", "solutions"):
         write(options.root / folder / f"{GLOSSARY}.ipynb", text)
+    if has_guide(options.root):
+        chapters = build_instructors.read(options.root)
+        missing = build_instructors.missing(options.root, chapters)
+        print(*missing, sep="\n", end="\n" if missing else "")
+        if not missing:
+            write(
+                options.root / build_instructors.GUIDE,
+                build_instructors.guide(options.root, chapters),
+            )
     return 0
 
 
