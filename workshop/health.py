@@ -78,8 +78,11 @@ class Report:
         return f"<table>{''.join(rows)}</table><p>{_code(self.summary)}</p>"
 
 
-def doctor() -> Report:
-    """Look at everything a chapter needs. Never raises: what fails is in the report."""
+def doctor(room: bool = False) -> Report:
+    """Look at everything a chapter needs. Never raises: what fails is in the report.
+
+    room  also look at what a room needs of the machine that carries it
+    """
     parts: dict[str, Callable[[], Finding]] = {
         **({"Proxy": _proxy} if proxies() else {}),
         "Python": _python,
@@ -90,6 +93,10 @@ def doctor() -> Report:
         "Disk": _disk,
         "Milvus": _milvus,
     }
+    if room:
+        from workshop import hosting  # which needs Finding
+
+        parts |= hosting.PARTS
     findings = []
     for part, look in tqdm(parts.items(), desc="doctor", unit="part", delay=5, leave=False):
         try:
