@@ -9,7 +9,7 @@ RUN = .venv/bin/python
 AUTHOR = .venv-author/bin/python
 
 .PHONY: help lab update setup setup-test setup-author test notebooks notebooks-check data models bench \
-	bench-index bench-web server server-stop lm lock format clean
+	bench-index bench-web server server-stop lm lock format owner clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -69,6 +69,9 @@ server-stop: setup ## end it
 
 lm: ## fetch the language model of chapter 20, once (93 MB)
 	@$(COURSE) lm
+
+owner: ## say who hosts the course: buttons in the README (NAME=you, or the clone's remote)
+	@$(PYTHON) tools/owner.py $(NAME)
 
 clean: ## remove what was installed and made; a learner's .workshop stays
 	rm -rf .venv .venv-author *.egg-info artifacts .pytest_cache .ruff_cache
