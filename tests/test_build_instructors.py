@@ -113,6 +113,12 @@ def test_each_chapter_of_the_learner_is_there_with_its_questions_exercises_and_a
         )
 
 
+def test_commands_are_those_of_the_makefile():
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    asked = set(re.findall(r"`make ([a-z-]+)", GUIDE))
+    assert {"lab", "lm", "update"} <= asked <= set(targets)
+
+
 def test_links_lead_somewhere():
     headings = re.findall(r"^#+ (.+)$", GUIDE, re.M)
     anchors = {
