@@ -16,7 +16,7 @@ from app_snippets.calls.classifying import add_classify
 from app_snippets.service.texts import Rows, decoded
 from workshop import dna
 from workshop.errors import WorkshopError
-from workshop.recommending import NAME_DIM, name_vector
+from workshop.retrieval import NAME_DIM, name_vector
 
 PIECE = 64  # genes of one sample: fifty pieces, so that a load can be watched and stopped
 
@@ -47,7 +47,7 @@ def means() -> dict[str, np.ndarray]:
     return {"letters": dna.letters(texts).mean(axis=0), "protein": dna.proteins(texts).mean(axis=0)}
 
 
-class Kmers(service.Texts):
+class Kmers(service.NamedTexts):
     """A sequence by its k-mers: of the translated protein, and of the letters; and by its name."""
 
     name = "2-mers of the protein and 5-mers of the letters, centred"
@@ -57,6 +57,7 @@ class Kmers(service.Texts):
         "names": NAME_DIM,
     }
     optional = ("protein",)
+    names = "names"
     modes = By
     columns = ("family",)
 
@@ -104,19 +105,6 @@ class Kmers(service.Texts):
     def compared(self, mode: By | None) -> str:
         """The space of the mode."""
         return str(mode or By.protein)
-
-    def query(self, asked: service.Asked) -> Mapping[str, service.Vector]:
-        """By items; by a sequence in a file or typed; else by what the name looks like."""
-        if asked.likes is not None:
-            return service.Encoder.query(self, asked)
-        space = self.compared(asked.mode)
-        try:
-            text = asked.item or self.checked(asked.text, "It")
-        except WorkshopError:
-            return {"names": name_vector(asked.text)}
-        vectors = self.encode([(text, "")])
-        short = vectors[space][0] is None  # nothing can be translated
-        return {"letters": vectors["letters"][0]} if short else {space: vectors[space][0]}
 
     def samples(self) -> Iterator[service.Source]:
         """The 3,182 resistance genes, in pieces."""

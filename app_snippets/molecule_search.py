@@ -16,7 +16,7 @@ from app_snippets import service
 from app_snippets.calls.molecules import MoleculeTexts, add_molecule_calls, exact
 from app_snippets.service.names import shown_line
 from workshop import drugs, molecules
-from workshop.recommending import NAME_DIM, name_vector, unit
+from workshop.retrieval import NAME_DIM, name_vector, unit
 
 PIECE = 64  # molecules of one sample: sixty pieces, so that a load can be watched and stopped
 
@@ -61,6 +61,7 @@ class Fingerprints(MoleculeTexts):
         "name": NAME_DIM,
     }
     optional = ("maccs",)
+    names = "name"
     modes = By
     depth = 200  # candidates by cosine, which are ranked by Tanimoto
 
@@ -98,22 +99,10 @@ class Fingerprints(MoleculeTexts):
         """The space of the mode."""
         return str(mode or By.morgan)
 
-    def query(self, asked: service.Asked) -> Mapping[str, service.Vector]:
-        """By items; by a SMILES, typed or in a file; else by what the name looks like."""
-        if asked.likes is not None:
-            return service.Encoder.query(self, asked)
-        smiles = self.smiles(asked)[0]
-        if smiles is None:
-            return {"name": name_vector(asked.text)}
-        space = "morgan" if asked.mode in (None, By.name) else str(asked.mode)
-        vectors = self.encode([self.entry(smiles, "", "", {}).item])
-        space = space if vectors[space][0] is not None else "morgan"  # it sets none of MACCS's bits
-        return {space: vectors[space][0]}
-
     def rank(self, asked: service.Asked, found: Mapping[str, Hits]) -> Hits:
         """By exact Tanimoto; names, and what is like several items, by cosine."""
         ((space, hits),) = found.items()
-        smiles, note = self.smiles(asked)
+        smiles, note = self.meant(asked)
         if smiles is not None:
             hits = exact(hits, self.entry(smiles, "", "", {}).about[space], space)
         elif space != "name" and len(asked.like_ids) == 1 and not asked.unlike_ids:

@@ -30,7 +30,8 @@ from app_snippets.service import (
 from app_snippets.service.names import shown_line
 from workshop import datasets
 from workshop.errors import WorkshopError
-from workshop.recommending import DIM, NAME_DIM, Recommender, name_vector, person, read_film
+from workshop.recommending import DIM, Recommender, person, read_film
+from workshop.retrieval import NAME_DIM, name_vector
 
 
 class Settings(ServiceSettings):

@@ -24,7 +24,6 @@ from workshop.recommending import (
     likes_matrix,
     measure,
     moments,
-    name_vector,
     of_genre,
     parts,
     random_trial,
@@ -32,7 +31,7 @@ from workshop.recommending import (
     shuffled_trial,
     trial,
 )
-from workshop.retrieval import paired_bootstrap
+from workshop.retrieval import name_vector, paired_bootstrap
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from Bio.SeqIO.FastaIO import SimpleFastaParser
 
 from workshop.errors import TooLarge, WorkshopError
 from workshop.paths import DATA
+from workshop.retrieval import unit
 
 BASES = "ACGT"
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
@@ -206,12 +207,6 @@ def letters(sequences: Sequence[str], k: int = K) -> np.ndarray:
 def proteins(sequences: Sequence[str], k: int = PROTEIN_K) -> np.ndarray:
     """Roots of the frequencies of k-mers of the translated protein, shape (n, 20**k)."""
     return roots(np.array([protein_counts(translate(sequence), k) for sequence in sequences]))
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """The rows of vectors (n, d) with the length 1; a row of zeros stays as it is."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
 
 
 # --------------------------------------------------------------------------------- classifying

@@ -5,7 +5,6 @@ least four stars.
 """
 
 import re
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from workshop.datasets import Film, Ratings
-from workshop.retrieval import ndcg_at_k, trigrams
+from workshop.retrieval import ndcg_at_k, unit
 
 LIKED = 4.0  # stars
 KNOWN = 2  # likes that a film must have before a model learns it
@@ -321,11 +320,6 @@ def as_cosine(vectors: np.ndarray, longest: float | None = None) -> np.ndarray:
     return np.column_stack([vectors, np.sqrt(np.maximum(rest, 0))]).astype(np.float32)
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """The vectors (n, d) at length 1; what is all zeros stays so."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-
-
 def person(likes: np.ndarray, dislikes: np.ndarray) -> np.ndarray:
     """The vector (d,) of who likes films of vectors (l, d) and does not want those of (m, d)."""
     return likes.sum(axis=0) - DISLIKE * dislikes.sum(axis=0)
@@ -459,7 +453,6 @@ class Recommender:
 # ------------------------------------------------------------------------------ films as text
 
 _TEXT = re.compile(r"(?P<title>[^|]+?)\s*(?:\((?P<year>\d{4})\))?\s*(?:\|(?P<genres>.*))?", re.S)
-NAME_DIM = 512
 
 
 def read_film(text: str) -> Film:
@@ -478,19 +471,6 @@ def read_film(text: str) -> Film:
 
 def _year(year: str | None) -> int | None:
     return int(year) if year else None
-
-
-def name_vector(name: str) -> np.ndarray:
-    """Which three letters in a row a name has, (512,) float32, L2-normalised; zeros if it has none.
-
-    Names that are spelt nearly alike share most of them. Each goes to one of 512 places by its
-    checksum: two may meet, which seldom matters.
-    """
-    vector = np.zeros(NAME_DIM, np.float32)
-    for part in trigrams(name):
-        vector[zlib.crc32(part.encode()) % NAME_DIM] += 1
-    vector = np.sqrt(vector)
-    return vector / max(1e-9, float(np.linalg.norm(vector)))
 
 
 def of_genre(films: Sequence[Film]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from app_snippets.service.running import Running
 from app_snippets.service.searches import like
 from app_snippets.service.settings import ServiceSettings
 from app_snippets.service.store import MAX_HITS, Found
-from app_snippets.service.texts import Texts, limited
+from app_snippets.service.texts import NamedTexts, limited
 from workshop import decoding, molecules
 from workshop.errors import WorkshopError
 
@@ -34,7 +34,7 @@ DRAWING = {
 Bits = StrEnum("Bits", ["morgan", "maccs"])  # fingerprints that have a Tanimoto
 
 
-class MoleculeTexts(Texts):
+class MoleculeTexts(NamedTexts):
     """Texts that are SMILES; files of molecules are read in processes that can be ended."""
 
     def __init__(self, settings: ServiceSettings) -> None:
@@ -87,16 +87,12 @@ class MoleculeTexts(Texts):
             except ValueError as error:
                 yield BadRow(row["number"], f"{error}")
 
-    def smiles(self, asked: Asked) -> tuple[str | None, str | None]:
-        """The molecule asked for, or None; and why a text is none."""
-        if asked.text is None or asked.mode == "name":
-            return asked.item, None
-        if len(asked.text.split()) > 1:  # names have spaces, and a SMILES has none
+    def meant(self, asked: Asked) -> tuple[str | None, str | None]:
+        """The SMILES of the molecule asked for, or None; and why a text is none."""
+        # names have spaces, and a SMILES has none
+        if asked.text is not None and (asked.mode == self.names or len(asked.text.split()) > 1):
             return None, None
-        try:
-            return self.checked(asked.text, "The text"), None
-        except WorkshopError as error:
-            return None, f"{error}"
+        return super().meant(asked)
 
 
 def _category(text: str) -> str:

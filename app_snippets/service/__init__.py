@@ -34,7 +34,7 @@ from app_snippets.service.running import Running
 from app_snippets.service.searches import like
 from app_snippets.service.settings import ServiceName, ServiceSettings
 from app_snippets.service.store import SPARSE, Found
-from app_snippets.service.texts import Texts
+from app_snippets.service.texts import NamedTexts, Texts
 from workshop.errors import TooLarge
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Entry",
     "Found",
     "Hit",
+    "NamedTexts",
     "Payload",
     "Place",
     "ProblemError",

@@ -20,6 +20,7 @@ from app_snippets.service.jobs import Source
 from app_snippets.service.models import Strict
 from app_snippets.service.names import Category, has_a_word, like_a_category, shown_line
 from workshop.errors import TooLarge, WorkshopError
+from workshop.retrieval import name_vector
 
 ALWAYS = ("text", "name", "category")
 csv.field_size_limit(1_000_000)
@@ -125,6 +126,37 @@ class Texts(Encoder):
         """A text as an item; a service may read more out of it. Raises WorkshopError."""
         more = {"id": id} if id else {}
         return Entry(text, name, category, about={"text": text, **about}, **more)
+
+
+class NamedTexts(Texts):
+    """Texts that stand for something, such as a sequence or a molecule: a text that stands for none is its name.
+
+    names   the space of the vectors of names; `encode` gives None in another one for what has no vector there
+    """
+
+    names: ClassVar[str]
+
+    def meant(self, asked: Asked) -> tuple[str | None, str | None]:
+        """What is asked for, as `checked` gives it, or None if the text is a name; and why it is no more."""
+        if asked.text is None:
+            return asked.item, None
+        try:
+            return self.checked(asked.text, "The text"), None
+        except WorkshopError as error:
+            return None, f"{error}"
+
+    def query(self, asked: Asked) -> Mapping[str, Vector]:
+        """By items; by what a text or a file stands for, in the first space if the mode's has none; else by name."""
+        if asked.likes is not None:
+            return super().query(asked)
+        text, _ = self.meant(asked)
+        if text is None:
+            return {self.names: name_vector(asked.text)}
+        vectors = self.encode([self.entry(text, "", "", {}).item])
+        space, first = self.compared(asked.mode), next(iter(self.spaces))
+        if space == self.names or vectors[space][0] is None:
+            space = first
+        return {space: vectors[space][0]}
 
 
 def decoded(content: bytes, name: str) -> str:
