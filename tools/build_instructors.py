@@ -18,6 +18,7 @@ import os
 import re
 import sys
 import tempfile
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -33,6 +34,7 @@ PREDICT = re.compile(r"\*\*Predict before you run:\*\* (?P<question>.+?)(?=\n\s*
 HEADING = re.compile(r"^##+ .+$", re.M)
 PER_EXERCISE = 4  # messages that the guide shows
 LONGEST = 70  # characters of a wrong answer that is shown as code
+LONGEST_SAID = 180  # of a message
 UNTOLD = ("your code raised", "the check could not use")  # hang on the version of Python
 
 
@@ -227,23 +229,27 @@ def chapter_text(root: Path, chapter: Chapter) -> str:
 
 
 def wrong_answers(chapter: Chapter, found: dict[str, list[dict]]) -> str:
-    """The folded tables of what people answer, and what the check says of it."""
+    """The folded lists of what people answer, and what the check says of it."""
     titles = {m["id"]: m["title"] for c in chapter.cells for m in EXERCISE.finditer(c.source)}
     parts = []
     for id, rows in found.items():
-        lines = [f"| {id} {titles[id]} | the check says |", "| --- | --- |"]
-        lines += [f"| {in_table(row['answer'])} | {in_table(row['said'])} |" for row in rows]
+        lines = [f"**{id}** {titles[id]}\n"]
+        for row in rows:
+            answer = f"{row['answer']}: " if row["answer"] else ""
+            lines.append(f"- {answer}*{in_line(row['said'])}*")
         parts.append("\n".join(lines))
     body = "\n\n".join(parts)
     summary = "<summary>Wrong answers that people give, and what the check says of them</summary>"
     return f"<details>{summary}\n\n{body}\n\n</details>"
 
 
-def in_table(text: str) -> str:
-    """A text as it may stand in a table of Markdown: in one line, its bars and `<` are no markup."""
-    outside = re.split(r"(`[^`]*`)", " ".join(text.split()).replace("|", r"\|"))
-    outside[::2] = [piece.replace("<", "&lt;").replace("*", r"\*") for piece in outside[::2]]
-    return "".join(outside)
+def in_line(said: str) -> str:
+    """A message in one line of Markdown: shortened if it is long, and nothing outside `code` is markup."""
+    short = textwrap.shorten(said, LONGEST_SAID, placeholder=" …")
+    short += "`" * (short.count("`") % 2)
+    pieces = re.split(r"(`[^`]*`)", short)
+    pieces[::2] = [re.sub(r"([*_\[\]<])", r"\\\1", piece) for piece in pieces[::2]]
+    return "".join(pieces)
 
 
 def hand_path(root: Path, chapter: Chapter) -> Path:
