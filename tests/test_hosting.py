@@ -92,6 +92,17 @@ def test_a_proxy_that_would_be_asked_for_this_machine_is_named_without_its_addre
     assert hosting.proxy().remedy == ""
 
 
+def test_a_proxy_of_the_systems_settings_is_seen_too(monkeypatch):
+    monkeypatch.setenv("no_proxy", "corp.example")  # alone it is no proxy
+    assert hosting.proxy().seen == "none"
+    monkeypatch.setattr(hosting, "getproxies", lambda: {"http": "http://proxy.example:3128"})
+    monkeypatch.setattr(hosting, "own_addresses", lambda: ["192.0.2.7"])
+    monkeypatch.setattr(hosting, "proxy_bypass", lambda host: False)
+    finding = hosting.proxy()
+    assert finding.seen.startswith("the one in the system's settings: asked even for 192.0.2.7")
+    assert finding.remedy
+
+
 def test_little_space_is_told_with_what_is_needed(monkeypatch):
     monkeypatch.setattr(
         hosting.shutil, "disk_usage", lambda path: SimpleNamespace(free=4_200_000_000)

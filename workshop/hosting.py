@@ -6,10 +6,11 @@ import shutil
 import socket
 import subprocess
 import sys
+from urllib.request import getproxies, proxy_bypass
 
 import psutil
 
-from workshop.environment import proxies, without_proxy
+from workshop.environment import proxies
 from workshop.health import Finding
 from workshop.paths import ROOT
 
@@ -56,10 +57,12 @@ def is_open(address: str) -> bool:
 
 def proxy() -> Finding:
     """Whether what a room asks of this machine would be asked of a proxy."""
-    named = ", ".join(proxies())  # names alone: an address may hold a password
-    if not named:
-        return Finding("Proxies", "none in the environment")
-    asked = [address for address in own_addresses() if not without_proxy(address)]
+    # those of the environment, and of the settings of Windows and macOS; "no" is what no_proxy says
+    if not getproxies().keys() - {"no"}:
+        return Finding("Proxies", "none")
+    # names alone: an address may hold a password
+    named = ", ".join(proxies()) or "the one in the system's settings"
+    asked = [address for address in own_addresses() if not proxy_bypass(address)]
     if not asked:
         return Finding("Proxies", f"{named}: not asked for this machine's addresses")
     addresses = ",".join(asked)
