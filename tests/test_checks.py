@@ -24,6 +24,7 @@ from nbclient import NotebookClient
 
 from workshop import checks
 from workshop.checks import NotAttempted, Wrong, call, check, is_stub, register
+from workshop.checks.wording import wording
 from workshop.errors import WorkshopError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,6 +88,7 @@ def test_wrong_answer_is_refused_by_name_without_giving_the_solution_away(exerci
     result = check(exercise.id, *answers_of(exercise, answer))
     assert result.state == "wrong"
     assert fragment in result.message
+    assert wording(exercise.id, result.message)  # what a room is told: never nothing
     if not result.message.startswith("your code raised"):  # which quotes the learner's own line
         assert not [line for line in solution_lines(exercise.id) if line in result.message]
     place = [one is planted for one in answers("WRONG", exercise.id)].index(True)

@@ -20,7 +20,7 @@ _HOMES = {
     "doctor": "workshop.health",
     "WorkshopError": "workshop.errors",
 }
-_MODULES = ("datasets", "lm", "plots", "paths")
+_MODULES = ("datasets", "lm", "plots", "paths", "room")
 
 __all__ = [*_HOMES, *_MODULES]
 

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from app_snippets.service import problems
 from app_snippets.service.encoder import Encoder
-from app_snippets.service.guard import FRAMES, CheckedRoute, Guard, UploadRate
+from app_snippets.service.guard import FRAMES, CheckedRoute, Guard, Rate
 from app_snippets.service.items import add_items_calls
 from app_snippets.service.jobs import Job, watch
 from app_snippets.service.models import Categories, CategoryCount, Count, Health, Hit, Payload
@@ -77,7 +77,7 @@ def create_service(
         **problems.ABOUT,
     )
     app.router.route_class = CheckedRoute
-    app.state.upload_rate = UploadRate(settings.upload_rate)
+    app.state.upload_rate = Rate(settings.upload_rate, "uploads")
     problems.install(app)
     app.add_middleware(
         Guard,

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from fastapi import Request, Response, WebSocket
 from fastapi.params import Form
@@ -14,6 +14,7 @@ from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -118,7 +119,7 @@ class CheckedRoute(APIRoute):
                 also = " or application/json" if self.openapi_extra else ""
                 raise ProblemError(415, f"Send this request as Content-Type: {expected}{also}.")
             if getattr(self.endpoint, "is_upload", False):
-                request.app.state.upload_rate.count(request)
+                request.app.state.upload_rate.count(address(request))
             return await handle(request)
 
         return checked
@@ -141,24 +142,37 @@ def upload(endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
-class UploadRate:
-    """So many uploads in a time from one address, written as in "60/minute"."""
+class Rate:
+    """So many of something in a time from one source, written as in "60/minute"."""
 
-    def __init__(self, rate: str) -> None:
-        self.rate = parse(rate)
+    def __init__(self, rate: str, of: str) -> None:
+        self.rate, self.of = parse(rate), of
         self.limiter = MovingWindowRateLimiter(MemoryStorage())
 
-    def count(self, request: Request) -> None:
-        """Count one upload; raise 429 when there were too many."""
-        address = request.client.host if request.client else "unknown"
-        if not self.limiter.hit(self.rate, address):
-            reset = self.limiter.get_window_stats(self.rate, address).reset_time
-            wait = max(1, round(reset - time.time()))
-            raise ProblemError(
-                429,
-                f"More than {self.rate} uploads. Wait {wait} s.",
-                headers={"Retry-After": str(wait)},
-            )
+    def count(self, source: str) -> None:
+        """Count one; raise 429 when there were too many."""
+        if not self.limiter.hit(self.rate, source):
+            self.refuse(source)
+
+    def ensure_room(self, source: str) -> None:
+        """Raise 429 when one more would be too many."""
+        if not self.limiter.test(self.rate, source):
+            self.refuse(source)
+
+    def refuse(self, source: str) -> NoReturn:
+        """Say how long to wait."""
+        reset = self.limiter.get_window_stats(self.rate, source).reset_time
+        wait = max(1, round(reset - time.time()))
+        raise ProblemError(
+            429,
+            f"More than {self.rate} {self.of}. Wait {wait} s.",
+            headers={"Retry-After": str(wait)},
+        )
+
+
+def address(request: HTTPConnection) -> str:
+    """Where a request comes from."""
+    return request.client.host if request.client else "unknown"
 
 
 async def deny(websocket: WebSocket, problem: ProblemError) -> None:

@@ -39,6 +39,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from workshop import room
 from workshop.environment import printable
 from workshop.errors import WorkshopError
 from workshop.paths import home
@@ -167,8 +168,17 @@ def exercise(id: str | float) -> Exercise:
 
 
 def check(id: str | float, *answers: Any) -> Result:
-    """Check the answer (or answers) to exercise `id`; shows a mistake and one hint more each try."""
-    wanted = exercise(id)
+    """Check the answer (or answers) to exercise `id`; shows a mistake and one hint more each try.
+
+    Who has joined a room (workshop/room.py) lets its board know how it went.
+    """
+    result = _checked(exercise(id), answers)
+    if _recording():
+        room.tell(result)
+    return result
+
+
+def _checked(wanted: Exercise, answers: tuple) -> Result:
     id = wanted.id
     parameters = list(inspect.signature(wanted.function).parameters)
     if len(answers) != len(parameters):
