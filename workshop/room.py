@@ -68,9 +68,9 @@ def join(address: str, code: str, name: str = "") -> Room:
     if not (isinstance(code, str) and isinstance(name, str)):
         raise WorkshopError("Give the code and your name as texts, in quotation marks.")
     earlier = _joined()
-    again = earlier and earlier.address == address
-    headers = _key(earlier) if again else {}
-    answer = _call("POST", address, "join", headers, json={"code": code.strip(), "name": name})
+    again = earlier is not None and earlier.address == address
+    body = {"code": code.strip(), "name": name, "token": earlier.token if again else ""}
+    answer = _call("POST", address, "join", {}, json=body)
     if answer.status_code not in (200, 201):
         raise WorkshopError(_reason(answer))
     if earlier and not again:

@@ -17,9 +17,16 @@ _LETTERS = 4  # of a wording, at least: with fewer it would fit anything
 
 
 def wording(id: str, message: str) -> str:
-    """The wording of what the check of exercise `id` said; empty if no text of the checks fits it."""
-    fitting = [parts for parts in _texts(id.split(".")[0]) if _fits(parts, message)]
-    return GAP.join(max(fitting, key=lambda parts: sum(map(len, parts)), default=("",)))
+    """The wording of what the check of exercise `id` said; empty if no text of the checks fits it.
+
+    Where a check puts one text into another, as in `f"{what}: {said}"`, it is the longer of them.
+    """
+    texts = _texts(id.split(".")[0])
+    whole = [parts for parts in texts if _fits(parts, message)]
+    inside = [
+        parts for parts in texts if _letters(parts) >= 12 and _fits(("", *parts, ""), message)
+    ]
+    return GAP.join(max(whole or inside, key=_letters, default=("",)))
 
 
 def is_wording(id: str, text: str) -> bool:
@@ -36,9 +43,12 @@ def _texts(chapter: str) -> frozenset[tuple[str, ...]]:
         if path.exists():
             tree = ast.parse(path.read_text(encoding="utf-8"))
             found.update(parts for node in _outermost(tree) for parts in _wordings(node))
-    return frozenset(
-        parts for parts in found if sum(c.isalpha() for c in "".join(parts)) >= _LETTERS
-    )
+    # one without a space is no sentence, but a name or an address
+    return frozenset(p for p in found if _letters(p) >= _LETTERS and " " in "".join(p))
+
+
+def _letters(parts: tuple[str, ...]) -> int:
+    return sum(c.isalpha() for c in "".join(parts))
 
 
 def _outermost(node: ast.AST) -> Iterator[ast.expr]:

@@ -161,8 +161,8 @@ def test_a_damaged_event_is_left_out(board, home):
     (home / "room" / "events").mkdir(exist_ok=True)
     (home / "room" / "events" / "00-cut").write_text('{"id": "')
     check("0.1", 5)
-    until(lambda: exercises(board))
-    assert not waiting(home)
+    until(lambda: not waiting(home))
+    assert exercises(board) == {"0.1": ["tried", 1]}
 
 
 def test_a_full_disk_stops_no_check(board, home):
