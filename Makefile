@@ -9,7 +9,7 @@ RUN = .venv/bin/python
 AUTHOR = .venv-author/bin/python
 
 .PHONY: help lab update setup setup-test setup-author test notebooks notebooks-check data models bench \
-	bench-index bench-web server server-stop lm lock format owner clean
+	bench-index bench-web server server-stop room lm lock format owner clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -66,6 +66,9 @@ server: setup ## start a Milvus server on loopback, without Docker (SERVER_ARGS=
 
 server-stop: setup ## end it
 	@$(RUN) tools/server.py stop
+
+room: setup ## a board for a room with an instructor, until Ctrl-C (ROOM_ARGS="--host 192.168.1.5")
+	@$(RUN) -m app_snippets.room $(ROOM_ARGS)
 
 lm: ## fetch the language model of chapter 20, once (93 MB)
 	@$(COURSE) lm

@@ -435,6 +435,55 @@ def watchers() -> Iterator[Row]:
     yield Row("500 bad files, 20 watchers", value, "× the time", beside, "at most 3×", value <= 3)
 
 
+LEARNERS, WITHIN = 200, 10.0  # of a room, who all check within so many seconds
+
+
+def room() -> Iterator[Row]:
+    """The board of a room when all of it checks: how long a learner's notebook waits for the answer."""
+    with tempfile.TemporaryDirectory() as home, socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+        free.close()
+        board = subprocess.Popen(
+            [sys.executable, "-m", "app_snippets.room", f"--port={port}"],
+            cwd=ROOT,
+            env={**os.environ, "WORKSHOP_HOME": home},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            code = next(line for line in board.stdout if "room.join" in line).split('"')[3]
+            seconds = sorted(asyncio.run(_room(f"http://127.0.0.1:{port}", code)))
+        finally:
+            board.kill()
+            board.wait()
+    p95 = 1000 * seconds[int(0.95 * len(seconds))]
+    beside = f"{len(seconds)} learners within {WITHIN:g} s; median {1000 * median(seconds):.0f} ms"
+    yield Row("room, a check told, p95", p95, "ms", beside, "at most 200 ms", p95 <= 200)
+
+
+async def _room(url: str, code: str) -> list[float]:
+    """Seconds that each learner waits until the board has taken what a check said."""
+    import httpx
+
+    random = np.random.default_rng(0)
+    body = {"code": code}
+
+    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
+
+        async def learner(number: int, after: float) -> float:
+            joined = (await client.post("join", json=body)).raise_for_status().json()
+            await asyncio.sleep(after)
+            event = {"id": f"{number:032x}", "kind": "wrong", "exercise": "1.1"}
+            headers = {"Authorization": f"Bearer {joined['token']}"}
+            start = time.perf_counter()
+            told = await client.post("events", json={"events": [event]}, headers=headers)
+            told.raise_for_status()
+            return time.perf_counter() - start
+
+        waits = random.uniform(0, WITHIN, LEARNERS)
+        return await asyncio.gather(*(learner(n, wait) for n, wait in enumerate(waits)))
+
+
 def _ready(url: str, seconds: float) -> float:
     start = time.perf_counter()
     while time.perf_counter() - start < seconds:
@@ -526,6 +575,7 @@ PARTS = {
     "exact": exact,
     "scale": scale,
     "watchers": watchers,
+    "room": room,
     "chapters": chapters,
     "setup": setup,
 }

@@ -65,7 +65,8 @@ function drawHands() {
     const what = hand.exercise ? `, exercise ${hand.exercise}` : "";
     const answered = button("Answered", `hand-${hand.number}`, () => call("DELETE", `hands/${hand.number}`),
       { "aria-label": `Answered: ${nameOf(hand)}` });
-    return el("li", {}, `${nameOf(hand)}${what}`, answered);
+    const since = new Date(hand.raised * 1000).toLocaleTimeString([], { timeStyle: "short" });
+    return el("li", {}, `${nameOf(hand)}${what}, since ${since}`, answered);
   }));
 }
 

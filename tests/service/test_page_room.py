@@ -77,7 +77,7 @@ def test_two_kernels_and_both_pages(board, pages, kernel):
     other("room.help('3.2')")
     row = page.get_by_role("row", name="Ada")
     expect(row.get_by_role("cell").first).to_have_text("✗tried 1")
-    expect(page.locator("#hands")).to_contain_text("Learner 2, exercise 3.2")
+    expect(page.locator("#hands")).to_contain_text("Learner 2, exercise 3.2, since ")
     expect(page.locator("#said")).to_contain_text("… is too few 1 learner")
 
     manager.restart_kernel(now=True)  # still in the room, without joining anew
