@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from app_snippets.room import PORT
 from workshop import environment, hosting
 from workshop.health import doctor
 
@@ -72,6 +73,10 @@ def test_a_port_that_is_taken_is_named_with_what_it_is_for(listening, monkeypatc
     assert hosting.ports().seen == f"taken: {port} (the board of the room)"
     listening.close()
     assert hosting.ports().seen == f"free: {port} (the board of the room)"
+
+
+def test_the_port_is_the_one_at_which_the_board_is_started():
+    assert list(hosting.PORTS) == [PORT]
 
 
 def test_a_machine_in_no_network_cannot_carry_a_room(monkeypatch):
