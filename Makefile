@@ -9,7 +9,7 @@ RUN = .venv/bin/python
 AUTHOR = .venv-author/bin/python
 
 .PHONY: help lab update setup setup-test setup-author test notebooks notebooks-check data models bench \
-	bench-index bench-web server server-stop room lm lock format owner clean
+	bench-index bench-web server server-stop room lm lock format owner site clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -76,8 +76,11 @@ lm: ## fetch the language model of chapter 20, once (93 MB)
 owner: ## say who hosts the course: buttons in the README (NAME=you, or the clone's remote)
 	@$(PYTHON) tools/owner.py $(NAME)
 
+site: setup-test ## the course as pages for those who only read, in site/ (SITE_ARGS="--to=FOLDER")
+	$(RUN) tools/build_site.py $(SITE_ARGS)
+
 clean: ## remove what was installed and made; a learner's .workshop stays
-	rm -rf .venv .venv-author *.egg-info artifacts .pytest_cache .ruff_cache
+	rm -rf .venv .venv-author *.egg-info artifacts site .pytest_cache .ruff_cache
 
 setup-test:
 	@$(COURSE) setup --test
