@@ -213,7 +213,10 @@ def test_a_button_opens_the_learners_chapter_on_binder_where_the_owner_is_known(
         assert "Binder" not in first + readme[0]
         return
     address = "https://mybinder.org/v2/gh/someone/course/HEAD?urlpath=lab/tree/notebooks/"
-    assert f'<a class="binder" href="{address}01_vectors.ipynb">Open this chapter on Binder</a>' in first
+    assert (
+        f'<a class="binder" href="{address}01_vectors.ipynb">Open this chapter on Binder</a>'
+        in first
+    )
     assert f'href="{address}00_start_here.ipynb">Open the course on Binder</a>' in readme[0]
     assert "badge" not in readme[0], "a picture from another machine"
 
