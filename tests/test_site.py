@@ -103,7 +103,7 @@ def test_pictures_have_their_words_and_formulas_need_no_script(opened):
     page = opened("solutions/15_molecules")
     pictures = page.locator("article img").evaluate_all("all => all.map(one => one.alt)")
     assert len(pictures) >= 5
-    assert min(len(words) for words in pictures) >= 20
+    assert [words for words in pictures if len(words.split()) < 4] == []
     assert page.locator("math mfrac").first.bounding_box()["height"] > 10
 
 
@@ -187,7 +187,7 @@ def test_a_warning_of_sphinx_is_an_error_and_the_old_site_stays(site, tmp_path, 
     old = tmp_path / "old"
     old.mkdir()
     (old / build_site.MARK).touch()
-    with pytest.raises(SystemExit, match=r"99_none\.ipynb"):
+    with pytest.raises(SystemExit, match=r"(?s)could not be built:.*WARNING: .*99_none\.ipynb"):
         build_site.build(old)
     assert [path.name for path in old.iterdir()] == [build_site.MARK]
 
