@@ -9,7 +9,7 @@ RUN = .venv/bin/python
 AUTHOR = .venv-author/bin/python
 
 .PHONY: help lab update setup setup-test setup-author test notebooks notebooks-check data models bench \
-	bench-index bench-web server server-stop room lm lock format owner site clean
+	bench-index bench-web server server-stop room lm bundle lock format owner site clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -72,6 +72,9 @@ room: setup ## a board for a room with an instructor, until Ctrl-C (ROOM_ARGS="-
 
 lm: ## fetch the language model of chapter 20, once (93 MB)
 	@$(COURSE) lm
+
+bundle: ## the course and all its packages in a folder that needs no network (BUNDLE_ARGS=--help)
+	@$(COURSE) bundle $(BUNDLE_ARGS)
 
 owner: ## say who hosts the course: buttons in the README (NAME=you, or the clone's remote)
 	@$(PYTHON) tools/owner.py $(NAME)

@@ -5,6 +5,7 @@
     python tools/course.py setup [--test]              only set up
     python tools/course.py update                      bring the newest version, keep all of yours
     python tools/course.py lm                          fetch the language model of chapter 20
+    python tools/course.py bundle [options]            write a folder that needs no network
 
 Windows has no make: `py -3.13 tools/course.py lab`. Only the standard library, and syntax that
 Python 3.6 can read, so that an old Python gets a sentence and not a SyntaxError.
@@ -14,6 +15,8 @@ import errno
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -27,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 import workshop  # noqa: E402, F401  (sets what children inherit: nothing calls home or asks a proxy for loopback)
 
 VENV = ROOT / ".venv"
+WHEELS = ROOT / "wheels"  # only in a bundle: the packages (tools/bundle.py)
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 START = "notebooks/00_start_here.ipynb"
 OLDEST, NEWEST = (3, 11), (3, 13)
@@ -131,9 +135,9 @@ def set_up(test: bool = False) -> None:
         (VENV / "installing").unlink()
     for stamp in VENV.glob("*.stamp"):
         stamp.unlink()
+    source = " from the folder wheels" if WHEELS.is_dir() else ", depending on the network"
     print(
-        "Installing the packages into .venv: a few minutes, depending on the network. "
-        "This happens once.",
+        f"Installing the packages into .venv: a few minutes{source}. This happens once.",
         flush=True,
     )
     pip("--require-hashes", "-r", lock)
@@ -144,8 +148,35 @@ def set_up(test: bool = False) -> None:
 
 
 def pip(*args: str) -> None:
-    """Run `pip install`, tell the progress in short lines, keep all it said in .venv/setup.log."""
-    command = [str(PYTHON), "-m", "pip", "install", "--progress-bar=off", "--no-input", *args]
+    """Run `pip install`; in a bundle without a network, which is asked only for what it lacks."""
+    status, said = 1, ""
+    if WHEELS.is_dir():
+        status, said = run_pip("install", "--no-index", f"--find-links={WHEELS}", *args)
+        lacking = re.search(r"No matching distribution found for (\S+)", said)
+        if lacking:
+            print(f"{what_bundle_lacks(lacking.group(1))} Asking the network ...", flush=True)
+            status, said = run_pip("install", f"--find-links={WHEELS}", *args)
+    else:
+        status, said = run_pip("install", *args)
+    if status:
+        raise Stop(reason(said))
+
+
+def what_bundle_lacks(package: str) -> str:
+    """That a package has no wheel for this Python, and what the bundle is for."""
+    purpose = (WHEELS / "FOR.txt").read_text(encoding="utf-8").strip()
+    return (
+        f"The folder wheels has no {package} for Python {platform.python_version()} on "
+        f"{platform.system()} {platform.machine()}. It was made for {purpose}."
+    )
+
+
+def run_pip(*args: str, python: Path = PYTHON) -> tuple:
+    """Run pip, tell the progress in short lines, keep all it said in .venv/setup.log.
+
+    Returns its status and what it said.
+    """
+    command = [str(python), "-m", "pip", *args, "--progress-bar=off", "--no-input"]
     log = VENV / "setup.log"
     said = []
     process = subprocess.Popen(
@@ -170,13 +201,12 @@ def pip(*args: str) -> None:
                 (VENV / "installing").touch()
                 if collected:
                     print("  unpacking ...", flush=True)
-        failed = process.wait()
+        status = process.wait()
     finally:
         process.kill()
         with log.open("a", encoding="utf-8") as file:
             file.writelines(said)
-    if failed:
-        raise Stop(reason("".join(said)))
+    return status, "".join(said)
 
 
 def fetch(extra: str) -> None:
@@ -213,11 +243,22 @@ def fetch_model() -> int:
     return 0
 
 
+def bundle(args: list) -> int:
+    """Set up if needed, for what reads wheels' names, and write a folder that needs no network."""
+    set_up()
+    return subprocess.call([str(PYTHON), str(ROOT / "tools" / "bundle.py"), *args])
+
+
 def reason(said: str) -> str:
     """One line for what pip said in many."""
     if "No space left on device" in said:
         return "The disk is full: free some space and run again."
     if "DO NOT MATCH THE HASHES" in said:
+        if WHEELS.is_dir():
+            return (
+                "A package is not the one that was tested (its checksum differs): copy the bundle "
+                "again (`sha256sum --check --quiet SHA256SUMS` in this folder names the file)."
+            )
         return (
             "A package is not the one that was tested (its checksum differs): a broken download "
             "or a proxy that changes files. Run again, or try another network."
@@ -456,6 +497,8 @@ def main(args: list) -> int:
         return guarded(lambda: test(rest))
     if name == "lm" and not rest:
         return guarded(fetch_model)
+    if name == "bundle":
+        return guarded(lambda: bundle(rest))
     if name == "update" and not rest:
         sys.stdout.flush()
         return subprocess.call([sys.executable, str(ROOT / "tools" / "update.py")])
