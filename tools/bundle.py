@@ -41,20 +41,19 @@ class Platform(NamedTuple):
     """A kind of computer: how it is called, what its wheels and its markers say."""
 
     title: str
-    tags: list[str]
+    tags: tuple[str, ...]
     sys_platform: str
     system: str
     machine: str
 
 
-def _linux(arch: str) -> list[str]:
-    return [*(f"manylinux_2_{minor}_{arch}" for minor in GLIBC), f"manylinux2014_{arch}"] + [
-        f"manylinux{old}_{arch}" for old in ("2010", "1")
-    ]
+def _linux(arch: str) -> tuple[str, ...]:
+    old = (f"manylinux{year}_{arch}" for year in ("2014", "2010", "1"))
+    return *(f"manylinux_2_{minor}_{arch}" for minor in GLIBC), *old
 
 
-def _mac(arch: str) -> list[str]:
-    return list(mac_platforms((14, 0), arch))
+def _mac(arch: str) -> tuple[str, ...]:
+    return tuple(mac_platforms((14, 0), arch))
 
 
 PLATFORMS = {
@@ -64,7 +63,7 @@ PLATFORMS = {
         "macOS 14 on Apple silicon", _mac("arm64"), "darwin", "Darwin", "arm64"
     ),
     "macos-x86_64": Platform("macOS 14 on Intel", _mac("x86_64"), "darwin", "Darwin", "x86_64"),
-    "windows-amd64": Platform("Windows on x86-64", ["win_amd64"], "win32", "Windows", "AMD64"),
+    "windows-amd64": Platform("Windows on x86-64", ("win_amd64",), "win32", "Windows", "AMD64"),
 }
 
 
@@ -266,24 +265,35 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def fetch(wheels: list[Wheel], sizes: dict[str, int], folder: Path) -> None:
-    """Fetch the wheels into the folder, some at a time, so that an interruption costs little."""
-    total, done = sum(sizes[wheel.name] for wheel in wheels), 0
+def batches(wheels: list[Wheel], sizes: dict[str, int]) -> Iterator[list[Wheel]]:
+    """The wheels, some at a time, so that an interruption costs little.
+
+    One call of pip is for one target, and takes each package once.
+    """
     batch: list[Wheel] = []
-    for position, wheel in enumerate(wheels):
+    for wheel in wheels:
+        full = len(batch) == 40 or sum(sizes[one.name] for one in batch) > BATCH
+        other = any(one.target != wheel.target or one.pin.name == wheel.pin.name for one in batch)
+        if full or other:
+            yield batch
+            batch = []
         batch.append(wheel)
-        filled = sum(sizes[one.name] for one in batch)
-        after = wheels[position + 1 : position + 2]
-        if after and after[0].target == wheel.target and filled < BATCH and len(batch) < 40:
-            continue
+    if batch:
+        yield batch
+
+
+def fetch(wheels: list[Wheel], sizes: dict[str, int], folder: Path) -> None:
+    """Fetch the wheels into the folder; Stop where one does not come, or not as it was tested."""
+    total, done = sum(sizes[wheel.name] for wheel in wheels), 0
+    for batch in batches(wheels, sizes):
         with tempfile.TemporaryDirectory(prefix="bundle-") as temporary:
             lines = Path(temporary) / "lines.txt"
             lines.write_text("".join(one.pin.line(True, one.url) for one in batch))
-            options = [*wheel.target.options(), f"--dest={folder}", f"--requirement={lines}"]
+            options = [*batch[0].target.options(), f"--dest={folder}", f"--requirement={lines}"]
             _, said = run_pip("download", *options, python=Path(sys.executable))
         if not all(is_whole(folder / one.name, one.pin) for one in batch):
             raise Stop(reason(said))
-        done, batch = done + filled, []
+        done += sum(sizes[one.name] for one in batch)
         print(f"  {megabytes(done)} of {megabytes(total)}", flush=True)
 
 

@@ -91,6 +91,22 @@ def check_space(free: int) -> None:
         )
 
 
+def check_links(folder: Path) -> None:
+    """Stop where a folder cannot hold links, which make a .venv on Linux and macOS."""
+    link = folder / "link"
+    try:
+        if os.name != "nt":
+            link.symlink_to("anything")
+            link.unlink()
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        raise Stop(
+            f"The disk of {ROOT} cannot hold links, as most memory sticks: copy the folder to the "
+            "computer's own disk and run there."
+        ) from None
+
+
 def fingerprint(lock: str) -> str:
     """What the packages in .venv must have been installed from."""
     content = (ROOT / lock).read_bytes() + (ROOT / "pyproject.toml").read_bytes()
@@ -129,6 +145,7 @@ def set_up(test: bool = False) -> None:
         print("Making .venv ...", flush=True)
         VENV.mkdir()
         (VENV / "installing").touch()
+        check_links(VENV)
         made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], env=environment())
         if made.returncode:
             raise Stop("Python could not make .venv, for the reason above: mend it, run again.")
