@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from course import NEWEST, OLDEST, ROOT, Stop, guarded, reason, run_pip
+from course import NEWEST, OLDEST, ROOT, Stop, guarded, not_reached, reason, run_pip
 from packaging.requirements import Requirement
 from packaging.tags import compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import canonicalize_name, parse_wheel_filename
@@ -180,7 +180,7 @@ def choose(
         chosen |= {fitting[id(p)].name: fitting[id(p)] for p in wanted if id(p) in fitting}
         wanted = [pin for pin in wanted if id(pin) not in fitting]
         if wanted:
-            print(f"Looking for {len(wanted)} wheels for {target} ...", flush=True)
+            print(f"Looking for {wheels_of(len(wanted))} for {target} ...", flush=True)
         while wanted:
             # two versions of one package may be for one Python, by its patch level: one at a time
             now = list({pin.name: pin for pin in wanted}.values())
@@ -221,7 +221,7 @@ def ask(pins: list[Pin], target: Target, hashed: bool = False) -> tuple[list[Whe
                 answer = json.loads(report.read_text(encoding="utf-8"))["install"]
                 break
         named = re.search(r"No matching distribution found for ([\w.-]+?)==", said)
-        if not named:
+        if not named or not_reached(said):  # without a network pip finds no package at all
             raise Stop(reason(said))
         lacking.append(wanted.pop(canonicalize_name(named[1])))
     else:
@@ -300,6 +300,11 @@ def fetch(wheels: list[Wheel], sizes: dict[str, int], folder: Path) -> None:
 def megabytes(count: float) -> str:
     """Bytes as people read them."""
     return f"{count / 1e6:,.0f} MB"
+
+
+def wheels_of(count: int) -> str:
+    """So many wheels, in words."""
+    return f"{count} wheel{'s' * (count != 1)}"
 
 
 # ------------------------------------------------------------------------------------- the course
@@ -393,14 +398,14 @@ def bundle(asked: argparse.Namespace) -> int:
         sizes = dict(zip((w.name for w in wheels), pool.map(size, wheels), strict=True))
     new = [wheel for wheel in wheels if not is_whole(wheelhouse / wheel.name, wheel.pin)]
     to_fetch = sum(sizes[wheel.name] for wheel in new)
-    purpose = "; ".join(f"{PLATFORMS[name].title}: Python {', '.join(pythons)}" for name in names)
+    purpose = ", ".join(f"{PLATFORMS[name].title} (Python {', '.join(pythons)})" for name in names)
     print(
-        f"The bundle will hold the course (about {megabytes(course_size())}) and {len(wheels)} "
-        f"wheels ({megabytes(sum(sizes.values()))}) for {purpose}. To be fetched: "
-        f"{len(new)} wheels ({megabytes(to_fetch)}), into {folder}."
+        f"The bundle will hold the course (about {megabytes(course_size())}) and "
+        f"{wheels_of(len(wheels))} ({megabytes(sum(sizes.values()))}), for {purpose}. "
+        f"To be fetched into {folder}: {wheels_of(len(new))} ({megabytes(to_fetch)})."
     )
     if unknown := sum(not sizes[wheel.name] for wheel in wheels):
-        print(f"The size of {unknown} wheels is not known before they are here, and not counted.")
+        print(f"Not counted, since no server says its size: {wheels_of(unknown)}.")
     for target, packages in missing.items():
         print(f"No wheel for {target}: {', '.join(packages)}. The set-up there asks the network.")
     if git(ROOT, "status", "--porcelain", "--untracked-files=no"):

@@ -280,13 +280,18 @@ def reason(said: str) -> str:
             "A package is not the one that was tested (its checksum differs): a broken download "
             "or a proxy that changes files. Run again, or try another network."
         )
-    if any(sign in said for sign in NO_NETWORK):
+    if not_reached(said):
         return (
             "What is missing could not be fetched: that needs a network, once. "
             "Connect (or set HTTPS_PROXY) and run again; later starts need none."
         )
     errors = [line for line in said.splitlines() if line.lower().startswith("error")] or ["no word"]
     return f"pip stopped with: {errors[-1]} (all it said: {VENV / 'setup.log'})"
+
+
+def not_reached(said: str) -> bool:
+    """Whether pip, by what it said, did not reach the network."""
+    return any(sign in said for sign in NO_NETWORK)
 
 
 def environment() -> dict:
