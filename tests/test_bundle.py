@@ -31,15 +31,26 @@ class Maker(Tiny):
         git(self.root, "add", "--all")
         git(self.root, "commit", "--quiet", "--message=a version")
 
-    def write(self, *options: str) -> str:
+    def write(self, *options: str, **how: object) -> str:
         """Make the bundle; what was said."""
-        done = self.try_to_write(*options)
+        done = self.try_to_write(*options, **how)
         assert done.code == 0, done.said
         return done.said
 
     def try_to_write(self, *options: str, **how: object) -> SimpleNamespace:
         command = f"--to={self.bundle}", *options
         return self.run(*command, script="tools/bundle.py", GIT_CONFIG_GLOBAL=os.devnull, **how)
+
+    def index(self) -> dict[str, str]:
+        """What lets pip find the wheels in an index, which tells their hashes as a folder does not."""
+        for wheel in self.wheels.glob("*.whl"):
+            page = self.wheels / "simple" / wheel.name.split("-")[0] / "index.html"
+            page.parent.mkdir(parents=True, exist_ok=True)
+            sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
+            link = f'<a href="{wheel.as_uri()}#sha256={sha256}">{wheel.name}</a>'
+            page.write_text((page.read_text() if page.exists() else "") + link)
+        index = (self.wheels / "simple").as_uri()
+        return {"PIP_NO_INDEX": "0", "PIP_INDEX_URL": index, "PIP_FIND_LINKS": ""}
 
     def held(self) -> list[str]:
         return sorted(file.name for file in (self.bundle / "wheels").glob("*.whl"))
@@ -199,12 +210,13 @@ def test_each_platform_and_python_gets_its_wheels_and_what_has_none_is_named(mak
     ]
     tags = ("cp311-abi3-manylinux_2_17_x86_64", "cp312-cp312-win_amd64", "py3-none-any")
     hashes = [wheel("native", tag=tag).split(" ")[1] for tag in tags[:2]]
-    wheel("native", tag="cp312-cp312-manylinux_2_17_x86_64")  # after the lock
+    wheel("native", tag="cp311-cp311-manylinux_2_17_x86_64")  # after the lock
     wheel("native", "0.9", tags[2])
     lines.append(f"native==1.0 {' '.join(map(str.strip, hashes))}\n")
     (maker.root / "requirements.txt").write_text("".join(lines))
     maker.commit()
-    said = maker.write("--for", "linux-x86_64", "windows-amd64", "--python", "3.12", "3.11")
+    platforms, pythons = ("linux-x86_64", "windows-amd64"), ("3.12", "3.11")
+    said = maker.write("--for", *platforms, "--python", *pythons, **maker.index())
     assert "No wheel for Windows on x86-64 with Python 3.11: native." in said
     assert said.count("No wheel for") == 1
     assert maker.held() == [
