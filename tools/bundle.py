@@ -455,20 +455,26 @@ def main() -> int:
         metavar="FOLDER",
         help="where to write it (artifacts/bundle/from-vectors-to-services)",
     )
-    lists = {"nargs": "+", "default": []}
-    parser.add_argument(
-        "--for", dest="platforms", choices=PLATFORMS, help="platforms instead of this one", **lists
-    )
-    parser.add_argument(
-        "--python", dest="pythons", choices=PYTHONS, help="not every Python of the course", **lists
-    )
-    parser.add_argument(
-        "--with",
-        dest="extras",
-        choices=EXTRAS,
-        help="what the tests need; chapter 20's model; the Milvus server (Linux on x86-64)",
-        **lists,
-    )
+    lists = {
+        "--for": ("platforms", "PLATFORM", PLATFORMS, "instead of this platform"),
+        "--python": ("pythons", "VERSION", PYTHONS, "instead of every Python of the course"),
+        "--with": (
+            "extras",
+            "EXTRA",
+            EXTRAS,
+            "also the tests' packages, chapter 20's model, Milvus",
+        ),
+    }
+    for option, (dest, metavar, choices, meaning) in lists.items():
+        parser.add_argument(
+            option,
+            dest=dest,
+            metavar=metavar,
+            choices=choices,
+            nargs="+",
+            default=[],
+            help=f"{meaning}: {', '.join(choices)}",
+        )
     asked = parser.parse_args()
     return guarded(lambda: bundle(asked))
 
