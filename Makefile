@@ -37,10 +37,10 @@ format: setup-test ## format the code and mend what lint can
 	$(RUN) -m ruff check --fix .
 
 lock: setup-test ## compile the requirements from pyproject.toml
-	$(RUN) -m uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-		--no-header --quiet -o requirements.txt
-	$(RUN) -m uv pip compile pyproject.toml --group test -c requirements.txt --universal \
-		--python-version 3.11 --generate-hashes --no-header --quiet -o requirements-test.txt
+	$(RUN) -m uv pip compile pyproject.toml --group test --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet -o requirements-test.txt
+	$(RUN) -m uv pip compile pyproject.toml -c requirements-test.txt --universal \
+		--python-version 3.11 --generate-hashes --no-header --quiet -o requirements.txt
 	$(RUN) -m uv pip compile --group server --universal --python-version 3.11 --generate-hashes \
 		--no-header --quiet -o requirements-server.txt
 	$(RUN) -m uv pip compile --group lm --no-deps --universal --python-version 3.11 \

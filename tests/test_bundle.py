@@ -238,8 +238,8 @@ def test_each_platform_and_python_gets_its_wheels_and_what_has_none_is_named(mak
         ("https://secret@example.org:8443/course", "https://example.org:8443/course"),
         ("git@example.org:a/course.git", "git@example.org:a/course.git"),
         ("ssh://git@example.org/course", "ssh://git@example.org/course"),
-        ("/home/me/course", ""),
-        ("file:///home/me/course", ""),
+        ("/srv/course", ""),
+        ("file:///srv/course", ""),
         ("C:\\me\\course", ""),
     ],
 )
