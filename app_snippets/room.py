@@ -38,7 +38,7 @@ from app_snippets.service.app import PAGE_HEADERS, PAGES
 from app_snippets.service.guard import CheckedRoute, Guard, Rate, address, deny
 from app_snippets.service.names import shown_line
 from app_snippets.service.problems import ProblemError, documented
-from app_snippets.service.settings import Hosts
+from app_snippets.service.settings import Hosts, own_hosts
 from workshop import checks
 from workshop.errors import WorkshopError
 from workshop.paths import home
@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     """Every limit, read from variables such as `ROOM_MAX_LEARNERS`."""
 
     model_config = SettingsConfigDict(env_prefix="ROOM_")
-    allowed_hosts: Hosts = list(LOOPBACK)  # lab.example,192.168.1.5; * for any
+    allowed_hosts: Hosts = Field(default_factory=own_hosts)  # lab.example,192.168.1.5; * for any
     hours: float = Field(72, gt=0)  # that a room lives, if nobody ends it before
     max_learners: int = Field(500, gt=0)
     max_events: int = Field(5_000, gt=0)  # of one learner
@@ -434,9 +434,8 @@ def main(args: list[str] | None = None) -> int:
         with contextlib.closing(open_board(settings)) as board:
             print(_greeting(place, board, asked.host in LOOPBACK), flush=True)
             app = create_app(settings, board)
-            uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(
-                [listening]
-            )
+            config = uvicorn.Config(app, log_level="warning", access_log=False, ws_max_size=4096)
+            uvicorn.Server(config).run([listening])
     except KeyboardInterrupt:
         pass
     except WorkshopError as error:

@@ -203,6 +203,17 @@ def test_who_leaves_while_the_board_is_away_is_out(home, tmp_path):
     assert not (home / "room").exists()
 
 
+def test_another_room_takes_the_place_of_the_first_also_if_that_is_away(board, home, tmp_path):
+    with served(tmp_path / "first") as first:
+        room.join(first.url, first.board.code)
+    check("0.1", 5)  # is the first room's
+    joined = room.join(board.url, board.board.code)
+    assert (joined.address, joined.number) == (board.url, 1)
+    check("0.2", 5)
+    until(lambda: not waiting(home))
+    assert list(exercises(board)) == ["0.2"]
+
+
 def test_a_room_has_one_thread(board):
     room.join(board.url, board.board.code)
     for answer in range(5):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 SECONDS = 10  # that the board may take for an answer
 AGAIN = (1, 30)  # seconds between two attempts while it is away: the first wait, and the longest
 EVENTS = 50  # in one request
+LONGEST = 10_000  # characters of a message that is looked at
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def join(address: str, code: str, name: str = "") -> Room:
     if answer.status_code not in (200, 201):
         raise WorkshopError(_reason(answer))
     if earlier and not again:
-        leave()
+        with suppress(WorkshopError):  # the board of the room before may be gone
+            leave()
     try:
         about = answer.json()
         joined = Room(
@@ -128,7 +130,8 @@ def tell(result: "Result") -> None:
     # whatever is wrong with the room or the disk is no concern of who checks an answer
     with suppress(OSError, WorkshopError):
         if _joined() is not None:
-            _put(result.state, result.id, result.message if result.state == "wrong" else "")
+            said = result.message[:LONGEST] if result.state == "wrong" else ""
+            _put(result.state, result.id, said)
 
 
 # ------------------------------------------------------------------------------ what waits here

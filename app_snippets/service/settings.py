@@ -15,7 +15,7 @@ from workshop.pictures import MAX_PIXELS, MAX_SCANS
 MiB = 1024 * 1024
 
 
-def _own_hosts() -> list[str]:
+def own_hosts() -> list[str]:
     """The names of this machine; on a hub any, where a browser never reaches it but by the hub."""
     if os.environ.get("JUPYTERHUB_SERVICE_PREFIX"):
         return ["*"]
@@ -48,7 +48,7 @@ class ServiceSettings(BaseSettings):
     """What can be set from the environment, with defaults that suit a laptop."""
 
     name: ServiceName  # of its folder and of its place in Milvus
-    allowed_hosts: Hosts = Field(default_factory=_own_hosts)  # lab.example,192.168.1.5; * for any
+    allowed_hosts: Hosts = Field(default_factory=own_hosts)  # lab.example,192.168.1.5; * for any
     max_file_bytes: int = Field(20 * MiB, gt=0)
     max_request_bytes: int = Field(200 * MiB, gt=0)
     max_files: int = Field(500, gt=0)  # in one upload, and texts in one request

@@ -29,6 +29,7 @@ def pages(board, page) -> Iterator[tuple[Page, Page]]:
     projected = page.context.new_page()
     page.goto(f"{board.url}/instructor#{board.board.secret}")
     projected.goto(f"{board.url}/projector#{board.board.code}")
+    page.bring_to_front()  # one behind another is drawn once a second
     yield page, projected
 
 
@@ -158,9 +159,7 @@ def test_a_page_without_its_key_says_which_link_to_take(board, page):
         page.evaluate("sessionStorage.clear()")
 
 
-@pytest.mark.parametrize(
-    ("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 320), ("dark", 320)]
-)
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)])
 def test_axe_finds_nothing_in_any_state(board, pages, scheme, width):
     for one in pages:
         one.emulate_media(color_scheme=scheme)
@@ -187,10 +186,12 @@ def test_axe_finds_nothing_in_any_state(board, pages, scheme, width):
     look(page, "shares")
     page.get_by_role("button", name="End the room …").click()
     look(page, "sure")
+    projected.bring_to_front()
     expect(projected.get_by_role("listitem")).to_have_count(1)
     look(projected, "projector-clock")
     board.board.stop_clock()
     expect(projected.get_by_role("listitem")).to_have_count(2)
     look(projected, "projector")
+    page.bring_to_front()
     page.goto(board.url)
     look(page, "start")
