@@ -203,6 +203,14 @@ def test_who_leaves_while_the_board_is_away_is_out(home, tmp_path):
     assert not (home / "room").exists()
 
 
+def test_what_waits_from_before_is_no_matter_of_a_room_joined_later(board, home):
+    room._put("wrong", "0.1")  # as a kernel does at the moment in which another one leaves
+    room.join(board.url, board.board.code)
+    check("0.2", 5)
+    until(lambda: exercises(board) and not waiting(home))
+    assert list(exercises(board)) == ["0.2"]
+
+
 def test_another_room_takes_the_place_of_the_first_also_if_that_is_away(board, home, tmp_path):
     with served(tmp_path / "first") as first:
         room.join(first.url, first.board.code)

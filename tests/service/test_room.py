@@ -87,6 +87,7 @@ def test_one_learner_tells_and_the_instructor_sees(board):
     board.tell(ada, wrong)  # again: the answer was lost on the way
     board.tell(ada, event("wrong", "0.2", wording="print(my_secret)"), event("help", "0.2"))
     board.tell(grace, event("help", "0.1", ago=60), event("wrong", "0.2", wording=WORDING))
+    board.tell(grace, event("help", "0.3"))  # keeps its place
     seen = board.seen()
     assert [one["name"] for one in seen["people"]] == ["Ada", ""]
     assert seen["people"][0]["exercises"] == {"0.1": ["open", 0], "0.2": ["tried", 2]}
@@ -94,7 +95,10 @@ def test_one_learner_tells_and_the_instructor_sees(board):
         {"wording": WORDING, "learners": 2, "times": 2},
         {"wording": "", "learners": 1, "times": 1},
     ]
-    assert [hand["number"] for hand in seen["hands"]] == [2, 1]
+    assert [(hand["number"], hand["exercise"]) for hand in seen["hands"]] == [
+        (2, "0.3"),
+        (1, "0.2"),
+    ]
     board.tell(ada, event("right", "0.2"))
     board.tell(ada, event("wrong", "0.2", wording=WORDING))  # what is solved stays so
     assert board.seen()["people"][0]["exercises"]["0.2"] == ["solved", 4]
