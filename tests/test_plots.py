@@ -767,12 +767,15 @@ def test_random_pairs_say_where_95_percent_lie():
 
 
 def test_worth_by_similarity_shows_each_range_with_its_count():
-    values = {"Morgan": [-0.1, 0.8], "numbers": [0.2, 0.3]}
+    values = {
+        "Morgan": [(-0.1, -0.2, 0.1), (0.8, 0.7, 0.9)],
+        "numbers": [(0.2, 0.1, 0.3), (0.3, 0.3, 0.4)],
+    }
     figure = plots.by_similarity(["low", "high"], values, [1200, 7])
-    assert "Morgan: low -0.10, high 0.80; numbers: low 0.20, high 0.30" in figure.alt
+    assert "Morgan: low -0.10 (-0.20 to 0.10), high 0.80 (0.70 to 0.90); numbers" in figure.alt
     axis = figure.axes[0]
     assert [t.get_text() for t in axis.get_xticklabels()] == ["low\n1,200", "high\n7"]
-    assert axis.get_ylim()[0] == pytest.approx(-0.1)
+    assert axis.get_ylim()[0] == pytest.approx(-0.2)
     png(figure)
 
 

@@ -27,6 +27,32 @@ TABLE = "B3DB/B3DB_classification.tsv"
 FILES = MOLECULES / "molecules.json"
 MAX_ATOMS = 1_000
 WRONG_FROM = 10**8  # CIDs from which on many rows carry the name of another substance
+# Numbers of databases are no names. For some of CAS, by which B3DB calls drugs, people's names stand below.
+NUMBER = re.compile(r"\d+-\d\d-\d|(s?chembl|zinc|unii-|mls|nsc|akos|ncgc|mcule-|bdbm)[- ]?\w*\d.*")
+CAS = {
+    "50-48-6": "amitriptyline",
+    "50-53-3": "chlorpromazine",
+    "50-78-2": "aspirin",
+    "58-08-2": "caffeine",
+    "117-89-5": "trifluoperazine",
+    "151-83-7": "methohexital",
+    "494-97-3": "nornicotine",
+    "1088-11-5": "nordazepam",
+    "1622-62-4": "flunitrazepam",
+    "7439-90-9": "krypton",
+    "7439-93-2": "lithium",
+    "7440-01-9": "neon",
+    "7440-63-3": "xenon",
+    "22316-47-8": "clobazam",
+    "28911-01-5": "triazolam",
+    "71963-77-4": "artemether",
+    "78755-81-4": "flumazenil",
+    "129618-40-2": "nevirapine",
+    "174484-81-2": "tipranavir",
+    "209860-87-7": "tafluprost",
+    "224452-66-8": "retapamulin",
+    "394730-60-0": "boceprevir",
+}
 LONGEST_NAME = 80  # longer ones are systematic names, which say no more than the SMILES
 
 
@@ -43,8 +69,10 @@ def name_of(rows: list[dict[str, str]]) -> str:
     given = Counter()
     for row in rows:
         name = " ".join(row["compound_name"].lower().split())
+        name = CAS.get(name, name)
         number = float(row["CID"] or 0)
-        if name and number < WRONG_FROM and len(name) <= LONGEST_NAME:
+        is_name = name and len(name) <= LONGEST_NAME and not NUMBER.fullmatch(name)
+        if is_name and number < WRONG_FROM:
             given[name] += 1
     if not given:
         return ""

@@ -1,5 +1,9 @@
 """Answers to the exercises of chapter 15 that people could give, right and wrong."""
 
+import random
+import zlib
+from collections import Counter
+
 import numpy as np
 
 # ------------------------------------------------------------------------------------------ 15.1
@@ -311,6 +315,47 @@ def all_that_fit(groups, share, random_state):
     return np.array([group in chosen for group in groups])
 
 
+def by_a_stable_hash(groups, share, random_state):
+    names, counts = np.unique(groups, return_counts=True)
+    order = sorted(
+        range(len(names)), key=lambda n: zlib.crc32(f"{names[n]} {random_state}".encode())
+    )
+    fits = np.cumsum(counts[order]) <= share * len(groups)
+    return np.isin(groups, names[np.array(order)[fits]])
+
+
+def by_appearance(groups, share, random_state):
+    sizes = Counter(groups.tolist())
+    names = list(sizes)
+    random.Random(random_state).shuffle(names)
+    tested, room = set(), share * len(groups)
+    for name in names:
+        if sizes[name] > room:
+            break
+        tested.add(name)
+        room -= sizes[name]
+    return np.array([name in tested for name in groups], dtype=bool)
+
+
+def in_the_order_of_a_set(groups, share, random_state):
+    names = list(set(groups.tolist()))
+    np.random.default_rng(random_state).shuffle(names)
+    tested = np.zeros(len(groups), bool)
+    for name in names:
+        rows = groups == name
+        if tested.sum() + rows.sum() > share * len(groups):
+            break
+        tested |= rows
+    return tested
+
+
+def by_hash(groups, share, random_state):
+    names, counts = np.unique(groups, return_counts=True)
+    order = sorted(range(len(names)), key=lambda n: hash((names[n], random_state)))
+    fits = np.cumsum(counts[order]) <= share * len(groups)
+    return np.isin(groups, names[np.array(order)[fits]])
+
+
 def rows_at_random(groups, share, random_state):
     return np.random.default_rng(random_state).random(len(groups)) < share
 
@@ -386,7 +431,7 @@ RIGHT = {
     "15.1": [by_product, by_and_and_or, by_bits_of_uint8, by_minimum],
     "15.2": [rounded, one_by_one, half_up],
     "15.3": [line_by_line, with_sorted, as_table],
-    "15.4": [by_cumsum, group_by_group, all_that_fit],
+    "15.4": [by_cumsum, group_by_group, all_that_fit, by_a_stable_hash, by_appearance],
 }
 WRONG = {
     "15.1": [
@@ -440,6 +485,8 @@ WRONG = {
         (in_order_of_name, "draw at random"),
         (small_first, "is never tested"),
         (without_a_state, "another answer the second time"),
+        (in_the_order_of_a_set, "another answer in another kernel"),
+        (by_hash, "another answer in another kernel"),
         (always_the_same, "draw at random"),
         (nothing_is_tested, "rows are tested"),
         (row_numbers, "one value for each row"),

@@ -326,6 +326,7 @@ def keep_together(keep_together: Callable) -> str:
         if (again != marks[3]).any():
             raise Wrong(f"{what}: the same `random_state` gives another answer the second time")
     _is_random(keep_together)
+    _is_the_same_in_every_kernel(keep_together, uneven)
     return "no structure is on both sides"
 
 
@@ -372,3 +373,35 @@ def _is_random(answer: Callable) -> None:
         raise Wrong(
             "one large group and 60 small ones: the large one would fit, and is never tested"
         )
+
+
+def _is_the_same_in_every_kernel(answer: Callable, groups: np.ndarray) -> None:
+    """Python draws anew for each process how strings are hashed, and with it the order of a set of them.
+
+    Here strings that are hashed in two ways stand for two kernels. An answer that cannot do with them is let pass.
+    """
+    one, other = (
+        np.array([text(group) for group in groups], object) for text in _hashed_in_two_ways()
+    )
+    for state in range(3):
+        try:
+            masks = [np.asarray(call(answer, strings, 0.4, state)) for strings in (one, other)]
+        except Exception:  # the learner's own, from strings of a kind that no task has
+            return
+        if not np.array_equal(*masks):
+            raise Wrong(
+                "the same `random_state` gives another answer in another kernel: the order of a set of "
+                "strings, and `hash` of a string, change from kernel to kernel. Sort the groups first"
+            )
+
+
+def _hashed_in_two_ways() -> list[type[str]]:
+    class One(str):
+        def __hash__(self) -> int:
+            return hash((1, str(self)))
+
+    class Other(str):
+        def __hash__(self) -> int:
+            return hash((2, str(self)))
+
+    return [One, Other]

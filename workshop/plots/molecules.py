@@ -107,25 +107,34 @@ def random_pairs(scores: Mapping[str, np.ndarray]) -> Picture:
 
 
 def by_similarity(
-    bins: Sequence[str], values: Mapping[str, Sequence[float]], counts: Sequence[int]
+    bins: Sequence[str],
+    values: Mapping[str, Sequence[tuple[float, float, float]]],
+    counts: Sequence[int],
 ) -> Picture:
     """How well each way of telling does, by how alike the most similar molecule is.
 
     bins    (b,) names of ranges of similarity
-    values  way -> (b,) Matthews's correlation
+    values  way -> (b,) Matthews's correlation with its interval: (value, low, high)
     counts  (b,) how many molecules each range has
     """
     figure, axis = plt.subplots(figsize=(6.5, 3.2))
-    for (name, row), marker in zip(values.items(), MARKERS, strict=False):
-        axis.plot(range(len(bins)), row, marker=marker, label=name)
+    said = []
+    for number, (name, row) in enumerate(values.items()):
+        value, low, high = np.array(row).T
+        places = np.arange(len(bins)) + 0.06 * (number - (len(values) - 1) / 2)
+        bars = np.abs(np.array([value - low, high - value]))
+        axis.errorbar(places, value, bars, marker=MARKERS[number], capsize=3, label=name)
+        rows = zip(bins, row, strict=True)
+        said.append(
+            f"{name}: " + ", ".join(f"{b} {v:.2f} ({a:.2f} to {z:.2f})" for b, (v, a, z) in rows)
+        )
     ticks = [f"{name}\n{number:,}" for name, number in zip(bins, counts, strict=True)]
     axis.set_xticks(range(len(bins)), ticks)
     axis.set(xlabel="Tanimoto of the nearest neighbour, and drugs tested", ylabel="MCC")
-    axis.set_ylim(min(0.0, *(min(row) for row in values.values())), 1)
+    lowest = min(low for row in values.values() for _, low, _ in row)
+    axis.set_ylim(min(0.0, lowest), 1)
     axis.legend()
-    said = [
-        f"{name}: "
-        + ", ".join(f"{place} {value:.2f}" for place, value in zip(bins, row, strict=True))
-        for name, row in values.items()
-    ]
-    return done(figure, f"MCC by the similarity of the nearest neighbour. {'; '.join(said)}.")
+    return done(
+        figure,
+        f"MCC by the similarity of the nearest neighbour, with intervals. {'; '.join(said)}.",
+    )
