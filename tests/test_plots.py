@@ -700,6 +700,15 @@ def test_boxes_are_drawn_where_they_are():
     assert "one: 1 (dog); none: 0 (none)" in figure.alt
 
 
+def test_hits_among_shots_are_shown_with_their_cosine():
+    entity = {"film": "film_09.mp4", "number": 2}
+    figure = plots.shot_hits([{"entity": entity, "distance": 0.4123}])
+    png(figure)
+    assert "shot 2 of film_09.mp4 (0.41)" in figure.alt
+    assert "0.41" in texts(figure)
+    assert len(figure.axes[0].images) == 1
+
+
 def test_cut_curves_show_the_borders_and_say_how_high_each_line_is_there():
     times = [0.0, 0.5, 1.0, 1.5]
     figure = plots.cut_curves(times, {"a": [0, 0.1, 0.7, 0.2]}, {1.1: "cut"}, threshold=0.25)

@@ -301,6 +301,11 @@ def shots(film: str | Path, with_frames: bool = True, sure: float = SURE) -> lis
     return found
 
 
+def shots_of(half: str | None = None, sure: float = SURE) -> list[Shot]:
+    """The shots of all films of a half, or of every film, without their frames; see `shots`."""
+    return [shot for film in paths(half) for shot in shots(film, False, sure)]
+
+
 @lru_cache(1)  # of a film whose shots are asked for one after the other
 def _shots(film: str) -> list[Shot]:
     return shots(film)

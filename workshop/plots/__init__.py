@@ -57,7 +57,14 @@ from workshop.plots.molecules import (
 )
 from workshop.plots.recommendations import long_tail, reasons, visits
 from workshop.plots.sequences import aligned, bars, scores_by_test
-from workshop.plots.shots import boxes, cut_curves, pair_histogram, shot_sheet, split_histogram
+from workshop.plots.shots import (
+    boxes,
+    cut_curves,
+    pair_histogram,
+    shot_hits,
+    shot_sheet,
+    split_histogram,
+)
 from workshop.plots.sounds import (
     matching_peaks,
     recognised,
@@ -126,6 +133,7 @@ __all__ = [
     "scores_by_kind",
     "scores_by_test",
     "service_hits",
+    "shot_hits",
     "shot_sheet",
     "show",
     "similar_drugs",

@@ -1,6 +1,7 @@
 """Pictures of chapter 13: shots with what was seen in them, where they end, and how alike faces are."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,12 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from workshop import films
 from workshop.errors import WorkshopError
 from workshop.objects import SURE, Thing
-from workshop.plots.base import COLOURS, Picture, count, done
+from workshop.plots.base import COLOURS, Picture, count, done, gallery
 from workshop.video import Shot
 
 COLUMNS = 5  # shots beside each other
+WIDTH = 12.5  # inches of pictures side by side, at most
 
 
 def shot_sheet(shots: Sequence[Shot], names: Sequence[str] | None = None) -> Picture:
@@ -75,8 +78,13 @@ def boxes(panels: Mapping[str, tuple[Image.Image, Sequence[Thing]]]) -> Picture:
 
     panels   title to (picture, things)
     """
+    side = min(3.4, WIDTH / len(panels))
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(3.4 * len(panels), 3.6), squeeze=False, layout="constrained"
+        1,
+        len(panels),
+        figsize=(side * len(panels), side + 0.2),
+        squeeze=False,
+        layout="constrained",
     )
     said = []
     for axis, (title, (picture, things)) in zip(axes[0], panels.items(), strict=True):
@@ -88,6 +96,20 @@ def boxes(panels: Mapping[str, tuple[Image.Image, Sequence[Thing]]]) -> Picture:
         kinds = sorted({thing.name for thing in things})
         said.append(f"{title}: {len(things)} ({', '.join(kinds) or 'none'})")
     return done(figure, f"Pictures with boxes around things, so many: {'; '.join(said)}.")
+
+
+def shot_hits(hits: Sequence[Mapping[str, Any]]) -> Picture:
+    """The middle frame of each hit of a search of the course's shots, with its cosine.
+
+    hits   as Milvus gives them, with the fields `film` and `number`
+    """
+    pictures, said = [], []
+    for hit in hits:
+        film, number = hit["entity"]["film"], hit["entity"]["number"]
+        pictures.append(films.shot(film, number).still.picture)
+        said.append(f"shot {number} of {film} ({hit['distance']:.2f})")
+    titles = [f"{hit['distance']:.2f}" for hit in hits]
+    return gallery(pictures, titles, alt=f"The middle frame of each hit: {', '.join(said)}.")
 
 
 def cut_curves(
