@@ -82,10 +82,9 @@ class Board:
     @property
     def ended(self) -> bool:
         """Whether there is a room no more."""
-        with self._lock:
-            if self._table and time.time() > self.until:
-                self.end()
-            return self._table is None
+        if self._table and time.time() > self.until:
+            self.end()
+        return self._table is None
 
     def end(self) -> None:
         """End the room: all of it is deleted."""

@@ -190,8 +190,9 @@ def test_who_is_not_let_in_is_told_why(board, home):
         room.join(f"{board.url}/docs", board.board.code)
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(WorkshopError, match="does not answer"):
-        room.join(url, "ABCDEF")
+    for away in (url, "http://127.0.0.1:99999", f"http://{70 * 'a'}.local"):
+        with pytest.raises(WorkshopError, match="does not answer"):
+            room.join(away, "ABCDEF")
     assert not (home / "room").exists()
 
 

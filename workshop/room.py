@@ -147,9 +147,9 @@ def _joined() -> Room | None:
         joined = Room(**json.loads((_folder() / "joined.json").read_text(encoding="utf-8")))
         if joined.until > time.time():
             return joined
-    except FileNotFoundError:
+    except OSError:  # there is none, or it cannot be read just now
         return None
-    except (OSError, ValueError, TypeError):
+    except (ValueError, TypeError):
         pass
     _forget()  # it has ended long ago, or the file is damaged
     return None
@@ -282,7 +282,7 @@ def _call(
     try:
         with httpx.Client(timeout=SECONDS, trust_env=by_proxy) as client:
             return client.request(method, f"{address}/{path}", headers=headers, **content)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         raise WorkshopError(
             f"The board at {address} does not answer ({type(error).__name__}). See that the address is "
             "the one shown in the room, and that you are in the same network."
