@@ -1,11 +1,12 @@
 """Files in data/ are those of their tables, and the scripts that make them say what is not."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from committed import altered, described, package, sha256, write_table
+from committed import altered, described, package, put, sha256, write_table
 
 from workshop.paths import DATA, ROOT
 
@@ -49,6 +50,14 @@ def test_what_is_missing_altered_or_unknown_is_named(tmp_path):
     ]
     assert altered(tmp_path / "table.json") == wrong
     assert altered(tmp_path / "table.json", "*.opus") == [wrong[0], wrong[2]]
+
+
+def test_a_file_is_put_beside_its_table_and_the_others_stay(tmp_path):
+    table = tmp_path / "models.json"
+    for name, content in (("two", b"2"), ("one", b"0"), ("one", b"1")):
+        put(table, name, content, licence="MIT")
+    files = {"one": described(b"1", licence="MIT"), "two": described(b"2", licence="MIT")}
+    assert json.loads(table.read_text())["files"] == files and altered(table) == []
 
 
 def test_a_package_is_fetched_once_and_only_the_one_that_is_meant_is_taken(tmp_path):

@@ -13,7 +13,6 @@ then. Only maintainers run this; the course reads the files it wrote. What was d
 
 import csv
 import io
-import json
 import re
 import struct
 import subprocess
@@ -28,7 +27,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import soxr
-from committed import arguments, described, package, sha256, write_table
+from committed import arguments, package, put, sha256
 
 from workshop.encoders import MODELS
 from workshop.paths import DATA
@@ -497,12 +496,13 @@ def build_model(folder: Path) -> None:
     with zipfile.ZipFile(fetched(folder, "musicnn")) as wheel:
         index = wheel.read(f"{CHECKPOINT}.index")
         weights = read_checkpoint(index, wheel.read(f"{CHECKPOINT}.data-00000-of-00001"))
-    write_model_file(
+    put(
+        MODELS / "models.json",
         MODEL,
         Musicnn(weights).build(),
-        "musicnn 0.1.0 on PyPI, MTT_musicnn (Jordi Pons, Music Technology Group, Universitat Pompeu Fabra)",
-        "ISC",
-        f"Changed: the checkpoint read without TensorFlow and built anew in ONNX, float32; onnx {version('onnx')}",
+        source="musicnn 0.1.0 on PyPI, MTT_musicnn (Jordi Pons, Music Technology Group, Universitat Pompeu Fabra)",
+        licence="ISC",
+        made=f"Changed: the checkpoint read without TensorFlow and built anew in ONNX, float32; onnx {version('onnx')}",
     )
 
 
@@ -534,28 +534,19 @@ def build_reference(folder: Path) -> None:
         )
     content = io.BytesIO()
     np.savez_compressed(content, mel=mel, tags=tags, pooled=pooled)
-    write_model_file(
+    put(
+        MODELS / "models.json",
         REFERENCE,
         content.getvalue(),
-        "The original musicnn in TensorFlow, on the first three seconds of data/audio/piece-01.opus",
-        "CC-BY-4.0",
-        f"What it answers, float32; tensorflow {tf.__version__}",
+        source="The original musicnn in TensorFlow, on the first three seconds of data/audio/piece-01.opus",
+        licence="CC-BY-4.0",
+        made=f"What it answers, float32; tensorflow {tf.__version__}",
     )
 
 
 def _is_there(graph: Any, tensor: str) -> bool:
     """Whether the graph has a tensor of this name."""
     return tensor.split(":")[0] in {operation.name for operation in graph.get_operations()}
-
-
-def write_model_file(name: str, content: bytes, source: str, licence: str, made: str) -> None:
-    """A file of data/models, and its row in models.json."""
-    (MODELS / name).write_bytes(content)
-    table = json.loads((MODELS / "models.json").read_text("utf-8"))
-    table["files"][name] = described(content, source=source, licence=licence, made=made)
-    table["files"] = dict(sorted(table["files"].items()))
-    write_table(MODELS / "models.json", table)
-    print(f"{name}: {len(content):,} bytes")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,15 @@ def write_table(path: Path, table: dict[str, Any]) -> None:
     path.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
+def put(table: Path, name: str, content: bytes, **about: Any) -> None:
+    """Write a file beside its JSON table, and its entry; the entries of others stay."""
+    table.with_name(name).write_bytes(content)
+    kept = json.loads(table.read_text("utf-8"))["files"] if table.exists() else {}
+    files = kept | {name: described(content, **about)}
+    write_table(table, {"files": dict(sorted(files.items()))})
+    print(f"{len(content) / 1e6:6.2f} MB  {name}")
+
+
 def altered(table: Path, pattern: str = "*") -> list[str]:
     """A sentence for each file beside the table that is not as it says, by name; none when all is well.
 

