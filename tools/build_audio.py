@@ -5,6 +5,7 @@
     python tools/build_audio.py sounds FOLDER   write the sounds and their table
     python tools/build_audio.py model FOLDER    write musicnn as ONNX
     python tools/build_audio.py reference FOLDER   and what the original answers; this one needs TensorFlow
+    python tools/build_audio.py scale           write mean and deviation of its numbers
     python tools/build_audio.py --check         compare the sounds with their table, write nothing
 
 FOLDER gets the packages named in `PACKAGES`, if it has not got them: npm, pip, apt and the network are needed
@@ -29,6 +30,7 @@ import soundfile
 import soxr
 from committed import arguments, package, put, sha256
 
+from workshop import sounds as course
 from workshop.encoders import MODELS
 from workshop.paths import DATA
 from workshop.sounds import as_opus, log_mel, read
@@ -549,7 +551,24 @@ def _is_there(graph: Any, tensor: str) -> bool:
     return tensor.split(":")[0] in {operation.name for operation in graph.get_operations()}
 
 
+def build_scale(_: Path) -> None:
+    """Write mean and deviation of musicnn's numbers, learnt from short sounds of the tuning half."""
+    short = course.sounds("phrase", "tuning") + course.sounds("recording", "tuning")
+    scale = course.Scale(course.SoundEncoder().run([sound.read() for sound in short])[0])
+    content = io.BytesIO()
+    np.save(content, np.array([scale.mean, scale.deviation], np.float32))
+    put(
+        MODELS / "models.json",
+        course.SCALE,
+        content.getvalue(),
+        source=f"Mean and deviation of musicnn's 1,506 numbers over {len(short)} sounds of data/audio",
+        licence="CC-BY-4.0",
+        made="workshop.sounds.SoundEncoder and Scale",
+    )
+
+
 if __name__ == "__main__":
     make = {"sounds": build_sounds, "model": build_model, "reference": build_reference}
+    make["scale"] = build_scale
     options = arguments(__doc__, TABLE, "*.opus", parts=[*make])
     make[options.part](options.folder)

@@ -23,12 +23,20 @@ from IPython.display import Audio
 from scipy.ndimage import maximum_filter
 from scipy.signal import get_window
 
-from workshop.encoders import TextEncoder, _bar, _map, conse, load_session, physical_cores
+from workshop.encoders import (
+    TextEncoder,
+    _bar,
+    _map,
+    conse,
+    load_session,
+    physical_cores,
+    read_model_file,
+)
 from workshop.errors import TooLarge, WorkshopError
 from workshop.paths import DATA
 
 SOUNDS = DATA / "audio"
-MODEL = "musicnn.onnx"
+MODEL, SCALE = "musicnn.onnx", "musicnn-scale.npy"
 
 RATE = 16_000  # samples a second, of everything in this module
 LOWEST, HIGHEST = 8_000, 96_000  # sample rates that are read
@@ -48,7 +56,7 @@ class SoundTooLarge(SoundError, TooLarge):
 
 # ------------------------------------------------------------------------------ reading
 
-_KINDS = "Give a WAV, FLAC, MP3, Ogg, Opus or M4A file."
+_KINDS = "Give a WAV, FLAC, MP3, Ogg, Opus, M4A or WebM file."
 
 
 def read(
@@ -60,7 +68,8 @@ def read(
 ) -> np.ndarray:
     """A sound as float32 (n,), mono, 16,000 samples a second, each from about −1 to 1.
 
-    source       a path, or the bytes of a file: WAV, FLAC, MP3, Ogg, Opus by libsndfile; M4A by FFmpeg
+    source       a path, or the bytes of a file: WAV, FLAC, MP3, Ogg, Opus by libsndfile; M4A and WebM, which
+                 browsers record, by FFmpeg
     name         what an error calls it; default: the path's last part, or "the sound"
     max_seconds  of the sound
     max_bytes    of the file
@@ -82,7 +91,7 @@ def read(
         raise SoundError(f"{name} is empty: it holds no byte. {_KINDS}")
     if len(content) > max_bytes:
         raise _too_many_bytes(name, len(content), max_bytes)
-    by = _by_ffmpeg if _is_mp4(content) else _by_sndfile
+    by = _by_ffmpeg if _is_mp4(content) or content.startswith(_WEBM) else _by_sndfile
     mono, rate = by(content, name, max_seconds)
     return _checked(mono, rate, name)
 
@@ -93,6 +102,17 @@ def read_file(content: bytes, name: str, **limits: Any) -> dict[str, np.ndarray]
     Returns {"samples": float32 (n,)}; limits as in `read`.
     """
     return {"samples": read(content, name=name, **limits)}
+
+
+def hear_file(content: bytes, name: str, **limits: Any) -> dict[str, np.ndarray]:
+    """All that is asked of a stranger's sound and grows with its length, as a process of `FileReader` does it.
+
+    Returns samples (n,) as `read` gives them, codes and frames (m,) of its `fingerprint`, and its `patches`
+    for `SoundEncoder.hear`; limits as in `read`.
+    """
+    samples = read(content, name=name, **limits)
+    codes, frames = fingerprint(samples)
+    return {"samples": samples, "codes": codes, "frames": frames, "patches": patches(samples)}
 
 
 def _too_many_bytes(name: str, size: int, most: int) -> SoundTooLarge:
@@ -106,6 +126,9 @@ def _too_long(name: str, most: float) -> SoundTooLarge:
     return SoundTooLarge(
         f"{name} is longer than {most:g} s, the limit here (max_seconds). Cut it into parts."
     )
+
+
+_WEBM = b"\x1aE\xdf\xa3"  # how every Matroska file begins
 
 
 def _is_mp4(content: bytes) -> bool:
@@ -135,7 +158,7 @@ def _by_sndfile(content: bytes, name: str, max_seconds: float) -> tuple[np.ndarr
 
 
 def _by_ffmpeg(content: bytes, name: str, max_seconds: float) -> tuple[np.ndarray, int]:
-    options = {"format_whitelist": "mov,mp4", "protocol_whitelist": "file"}
+    options = {"format_whitelist": "mov,mp4,matroska,webm", "protocol_whitelist": "file"}
     parts, seconds, rate = [], 0.0, 0
     try:
         with av.open(io.BytesIO(content), options=options, metadata_errors="replace") as file:
@@ -154,7 +177,9 @@ def _by_ffmpeg(content: bytes, name: str, max_seconds: float) -> tuple[np.ndarra
                 if seconds > max_seconds + 0.2:
                     raise _too_long(name, max_seconds)
     except (av.error.FFmpegError, IndexError, ValueError) as error:
-        raise SoundError(f"{name} cannot be read: it is broken, or no M4A. {_KINDS}") from error
+        raise SoundError(
+            f"{name} cannot be read: it is broken, or no M4A or WebM. {_KINDS}"
+        ) from error
     return np.concatenate([np.zeros(0, np.float32), *parts]), rate
 
 
@@ -291,6 +316,9 @@ def sounds(group: str | None = None, half: str | None = None) -> list[Sound]:
 # ------------------------------------------------------------------------------ spectrograms
 
 
+_AT_ONCE = 4096  # frames: ten minutes would need 400 MB otherwise
+
+
 def spectrogram(samples: np.ndarray, size: int = 1024, hop: int = 256) -> np.ndarray:
     """How loud each frequency is over time: magnitudes, float32 (frames, size / 2 + 1).
 
@@ -306,7 +334,11 @@ def spectrogram(samples: np.ndarray, size: int = 1024, hop: int = 256) -> np.nda
     padded = np.pad(samples, size // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
     window = get_window("hann", size).astype(np.float32)
-    return np.abs(np.fft.rfft(frames * window, axis=1)).astype(np.float32)
+    loud = np.empty((len(frames), size // 2 + 1), np.float32)
+    for start in range(0, len(frames), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        loud[part] = np.abs(np.fft.rfft(frames[part] * window, axis=1))
+    return loud
 
 
 @cache
@@ -574,7 +606,11 @@ class SoundEncoder:
         return vectors, tags
 
     def _run(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        pooled, named = self.session.run(["pooled", "tags"], {"mel": patches(samples)})
+        return self.hear(patches(samples))
+
+    def hear(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The vector (1506,) and the tags (50,) of one sound, of its `patches`."""
+        pooled, named = self.session.run(["pooled", "tags"], {"mel": windows})
         return pooled.mean(axis=0), named.mean(axis=0)
 
 
@@ -598,6 +634,13 @@ class Scale:
 
     def __init__(self, vectors: np.ndarray) -> None:
         self.mean, self.deviation = vectors.mean(axis=0), vectors.std(axis=0) + 1e-6
+
+    @classmethod
+    def of_course(cls) -> "Scale":
+        """For vectors of `SoundEncoder`: as learnt from the recordings and phrases of the tuning half."""
+        scale = cls.__new__(cls)
+        scale.mean, scale.deviation = np.load(io.BytesIO(read_model_file(SCALE)))
+        return scale
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """Scaled vectors, float32 (n, d), each of length 1."""

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from PIL import Image
 
 from app_snippets import question_answering
-from workshop import answering, datasets, films, launch, molecules, passages, video
+from workshop import answering, datasets, films, launch, molecules, passages, sounds, video
 
 PATIENCE = 600  # seconds, on a busy machine, where a passing test does not wait
 
@@ -114,6 +114,19 @@ def narrow_face(width: int) -> bytes:
     """A film of one frame: one of the course's people, made so narrow that it is somebody else."""
     picture = films.shot("film_03.mp4", 3).frames[2].picture
     return video.write_film([video.Frame(0.0, picture.resize((width, picture.height)))])
+
+
+def melody(number: int, notes: int = 12) -> np.ndarray:
+    """Notes of two tones each, a sixth of a second long, 16,000 samples a second."""
+    pitches = 300 * 2 ** (np.random.default_rng(number).integers(0, 36, (notes, 2)) / 12)
+    times = np.arange(sounds.RATE // 6) / sounds.RATE
+    tones = np.sin(2 * np.pi * pitches[..., np.newaxis] * times).sum(axis=1)
+    return (0.3 * tones * np.exp(-4 * times)).ravel()
+
+
+def recording(number: int) -> bytes:
+    """A melody of two seconds as Opus, some kilobytes."""
+    return sounds.as_opus(melody(number), level=0.95)
 
 
 # Two for each molecule: 210 pairs
@@ -230,6 +243,22 @@ SERVICES = [
             "DELETE /people/{name}": {},
         },
         named_by={"name": "POST /people"},
+    ),
+    Case(
+        name="audio_search",
+        samples=494,
+        sources=38,
+        dim=1506,
+        files=[(f"{n}.ogg", recording(1_000 + n)) for n in range(4)],
+        another=recording,
+        text="harp",
+        category="strings",
+        media_type="audio/flac",
+        broken=recording(0)[:60],
+        suffix=".flac",
+        sparse=("prints",),
+        sparse_modes=("same",),
+        calls={"GET /items/{item_id}/picture": {}},
     ),
     Case(
         name="molecule_search",

@@ -852,8 +852,8 @@ def test_a_mode_is_one_of_those_that_are_described(loaded, place):
     file = {"file": loaded.case.files[0]}
     for mode in modes:
         if place and mode in loaded.case.sparse_modes:
-            query = {"text": loaded.case.text, "mode": mode}
-            assert_problem(loaded.client.post("search", json=query), 422, "sparse", mode)
+            answer = loaded.client.post("search/file", files=file, data={"mode": mode})
+            assert_problem(answer, 422, "sparse", mode)
             continue
         assert loaded.hits(text=loaded.case.text, mode=mode)
         answer = loaded.client.post("search/file", files=file, data={"mode": mode})
