@@ -50,12 +50,12 @@ def executable() -> str:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A headless Chromium."""
+def chromium(*switches: str) -> Iterator[Browser]:
+    """A headless Chromium, with further switches."""
     path = executable()
     with sync_playwright() as playwright, TemporaryDirectory() as home:
         browser = playwright.chromium.launch(
-            executable_path=path, args=QUIET, env={**os.environ, "HOME": home}
+            executable_path=path, args=[*QUIET, *switches], env={**os.environ, "HOME": home}
         )
         try:
             yield browser

@@ -610,8 +610,11 @@ class SoundEncoder:
 
     def hear(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The vector (1506,) and the tags (50,) of one sound, of its `patches`."""
-        pooled, named = self.session.run(["pooled", "tags"], {"mel": windows})
-        return pooled.mean(axis=0), named.mean(axis=0)
+        ask = ["pooled", "tags"]
+        # One after the other: twenty at once would take 600 MB, which the runtime keeps.
+        runs = [self.session.run(ask, {"mel": one[np.newaxis]}) for one in windows]
+        pooled, named = (np.concatenate(part).mean(axis=0) for part in zip(*runs, strict=True))
+        return pooled, named
 
 
 def patches(samples: np.ndarray) -> np.ndarray:

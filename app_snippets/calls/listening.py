@@ -114,7 +114,7 @@ def picture(samples: np.ndarray) -> bytes:
     """A spectrogram up to 4,000 Hz as WebP: the louder the darker, time to the right, high tones up."""
     loud = sounds.spectrogram(samples)[:, :TOP]
     decibels = 20 * np.log10(loud + 1e-3)
-    floor = max(decibels.max() - 70, -60)
+    floor = max(decibels.max() - 55, -60)
     grey = 255 * (1 - np.clip((decibels - floor) / max(1.0, decibels.max() - floor), 0, 1))
     image = Image.fromarray(np.flipud(grey.T).astype(np.uint8))
     image = image.resize((min(WIDEST, max(64, image.width)), TOP // 2), Image.Resampling.BOX)
