@@ -31,7 +31,7 @@ class Settings(service.ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="AUDIO_SEARCH_")
     name: service.ServiceName = "audio_search"
     max_file_bytes: int = Field(sounds.MAX_BYTES, gt=0)
-    max_seconds: float = Field(sounds.MAX_SECONDS, gt=0)  # of a recording
+    max_seconds: float = Field(sounds.MAX_SECONDS, gt=0, le=7_200)  # of a recording
     max_decode_seconds: float = Field(60.0, gt=0)  # of a processor, to read one recording
     votes: int = Field(
         sounds.VOTES, gt=0

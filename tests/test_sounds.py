@@ -51,18 +51,29 @@ def packed(samples, rate, format_, subtype=None):
     return content.getvalue()
 
 
-def m4a(samples, rate=44100):
+def by_ffmpeg(samples, rate=44100, kind="ipod", codec="aac"):
+    """As M4A, or as WebM, which browsers record."""
     import av
 
     content = io.BytesIO()
-    with av.open(content, "w", format="ipod") as file:
-        stream = file.add_stream("aac", rate=rate, layout="stereo")
+    with av.open(content, "w", format=kind) as file:
+        stream = file.add_stream(codec, rate=rate, layout="stereo")
         both = np.ascontiguousarray(np.tile(samples, (2, 1)), np.float32)
         frame = av.AudioFrame.from_ndarray(both, "fltp", "stereo")
         frame.rate = rate
-        file.mux(stream.encode(frame))
+        resampler = av.AudioResampler(format=stream.format, rate=rate, frame_size=960)
+        for part in resampler.resample(frame):
+            file.mux(stream.encode(part))
         file.mux(stream.encode(None))
     return content.getvalue()
+
+
+def m4a(samples, rate=44100):
+    return by_ffmpeg(samples, rate)
+
+
+def webm(samples):
+    return by_ffmpeg(samples, 48000, "webm", "libopus")
 
 
 def loudest_hertz(samples):
@@ -98,8 +109,9 @@ def test_every_kind_of_file_gives_the_same_tone(format_, subtype):
     assert np.abs(samples[2000:-2000]).max() == pytest.approx(0.5, abs=0.02)
 
 
-def test_opus_and_m4a_are_read_too():
-    for content in (packed(tone(rate=48000), 48000, "OGG", "OPUS"), m4a(tone(rate=44100))):
+def test_opus_m4a_and_what_browsers_record_are_read_too():
+    opus = packed(tone(rate=48000), 48000, "OGG", "OPUS")
+    for content in (opus, m4a(tone(rate=44100)), webm(tone(rate=48000))):
         assert abs(loudest_hertz(read(content)) - 440) < 8
 
 
@@ -129,6 +141,7 @@ def test_channels_are_averaged():
         (packed(tone(0.1, 192000), 192000, "WAV"), "192,000 samples a second"),
         (packed(np.full(RATE, np.nan), RATE, "WAV", "FLOAT"), "no numbers"),
         (m4a(tone(rate=44100))[:500], "broken, or no M4A"),
+        (webm(tone(rate=48000))[:200], "broken, or no M4A or WebM"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_a_sentence_that_names_it(content, said):
@@ -173,6 +186,16 @@ def test_a_stranger_s_file_is_read_in_a_process_of_its_own():
         reader.close()
 
 
+def test_what_is_heard_of_a_file_is_what_is_heard_of_its_samples():
+    samples = sounds.sounds("piece")[0].read()
+    heard = sounds.hear_file(sounds.sounds("piece")[0].path.read_bytes(), "a piece")
+    assert np.array_equal(heard["samples"], samples)
+    assert all(map(np.array_equal, (heard["codes"], heard["frames"]), fingerprint(samples)))
+    encoder = SoundEncoder()
+    for mine, theirs in zip(encoder.hear(heard["patches"]), encoder.run([samples]), strict=True):
+        assert np.array_equal(mine, theirs[0])
+
+
 def test_what_is_written_for_a_player_sounds_the_same():
     assert abs(loudest_hertz(read(as_opus(tone()))) - 440) < 8
 
@@ -203,6 +226,13 @@ def test_a_tone_is_one_row_of_a_spectrogram():
     assert (loud[5:-5].argmax(axis=1) == 64).all()  # 1000 Hz / 15.625
 
 
+def test_a_long_spectrogram_is_made_in_parts_and_is_the_same(monkeypatch):
+    samples = tone(3, hertz=700) + tone(3, hertz=900)
+    whole = spectrogram(samples)
+    monkeypatch.setattr(sounds, "_AT_ONCE", 50)
+    assert np.array_equal(spectrogram(samples), whole)
+
+
 def test_mel_filters_have_even_steps_below_1000_hertz_and_the_area_1():
     filters = mel_filters()
     assert filters.shape == (257, 96)
@@ -223,6 +253,15 @@ def test_what_the_model_sees_of_a_piece_is_what_the_original_was_shown():
     reference = np.load(io.BytesIO(read_model_file("audio-reference.npz")))
     mel = log_mel(sounds.sounds("piece")[0].read())[:187]
     assert np.allclose(mel, reference["mel"][0], atol=2e-3)
+
+
+def test_the_scale_of_the_course_is_learnt_from_its_tuning_half():
+    """Of every tenth sound: their numbers stand where those of all stand, which are some 220."""
+    short = sounds.sounds("phrase", "tuning") + sounds.sounds("recording", "tuning")
+    learnt = Scale(SoundEncoder().run([sound.read() for sound in short[::10]])[0])
+    course = Scale.of_course()
+    assert np.corrcoef(learnt.mean, course.mean)[0, 1] > 0.99
+    assert np.corrcoef(learnt.deviation, course.deviation)[0, 1] > 0.9
 
 
 # ------------------------------------------------------------------------------ fingerprints

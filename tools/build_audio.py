@@ -5,7 +5,7 @@
     python tools/build_audio.py sounds FOLDER   write the sounds and their table
     python tools/build_audio.py model FOLDER    write musicnn as ONNX
     python tools/build_audio.py reference FOLDER   and what the original answers; this one needs TensorFlow
-    python tools/build_audio.py scale           write mean and deviation of its numbers
+    python tools/build_audio.py scale FOLDER    write mean and deviation of its numbers
     python tools/build_audio.py --check         compare the sounds with their table, write nothing
 
 FOLDER gets the packages named in `PACKAGES`, if it has not got them: npm, pip, apt and the network are needed
