@@ -72,13 +72,20 @@ class Sounds(Recognising):
             heard = self.read(source.path.read_bytes(), source.name, stopped)
             yield service.Entry(heard, source.name, source.category, source.id, about(heard))
             return
-        played = [sound.read() for sound in source.content]
-        for sound, samples, *seen in zip(
-            source.content, played, *self.model.run(played), strict=True
-        ):
-            heard = Heard(samples, *sounds.fingerprint(samples), *seen)
-            unique = uuid5(NAMESPACE_URL, f"audio/{sound.id}").hex
-            yield service.Entry(heard, sound.name, sound.kind, unique, about(heard))
+        ids = {sound: uuid5(NAMESPACE_URL, f"audio/{sound.id}").hex for sound in source.content}
+        new = [
+            sound for sound in ids if not self.kept(ids[sound])
+        ]  # those here are not heard again
+        played = [sound.read() for sound in new]
+        prints = [sounds.fingerprint(samples) for samples in played]
+        parts = zip(played, prints, *self.model.run(played), strict=True)
+        heard = {
+            sound: Heard(samples, *own, *seen)
+            for sound, (samples, own, *seen) in zip(new, parts, strict=True)
+        }
+        for sound, unique in ids.items():
+            told = about(heard[sound]) if sound in heard else {}
+            yield service.Entry(heard.get(sound), sound.name, sound.kind, unique, told)
 
     def media(self, item: Heard) -> bytes:
         """FLAC, mono, 16,000 samples a second: what was listened to."""
