@@ -13,6 +13,7 @@ import contextlib
 import csv
 import hmac
 import io
+import re
 import socket
 import sys
 from collections.abc import Callable
@@ -29,7 +30,15 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from jinja2 import Environment, FileSystemLoader
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from limits import parse
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app_snippets.board import Board
@@ -61,6 +70,12 @@ class Settings(BaseSettings):
     max_watchers: int = Field(50, gt=0)  # pages that are open at once
     pace: float = Field(0.5, gt=0)  # seconds between two messages to a page
     send_timeout: float = Field(5.0, gt=0)  # seconds until a page that does not read is dropped
+
+    @field_validator("wrong_codes", "event_rate")
+    @classmethod
+    def _is_a_rate(cls, rate: str) -> str:
+        parse(rate)
+        return rate
 
 
 def _plain(name: str) -> str:
@@ -415,33 +430,41 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=PORT)
     parser.add_argument("--address", help="what learners type, if a proxy stands before the board")
     asked = parser.parse_args(args)
+    proxy = (asked.address or "").rstrip("/")
+    if proxy and not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", proxy):
+        return _no(f"{proxy} is no address: give it as in --address https://room.example")
     try:
         listening = socket.create_server((asked.host, asked.port))
     except (OSError, OverflowError) as error:
-        print(
+        return _no(
             f"The board cannot listen at {asked.host}, port {asked.port} ({error}). Give an address "
-            'of this machine and a free port: make room ROOM_ARGS="--host 127.0.0.1 --port 8766"',
-            file=sys.stderr,
+            'of this machine and a free port: make room ROOM_ARGS="--host 127.0.0.1 --port 8766"'
         )
-        return 1
     port = listening.getsockname()[1]
     own = _addresses(asked.host)
-    place = (asked.address or f"http://{own[0]}:{port}").rstrip("/")
-    settings = Settings()
-    settings.allowed_hosts += [*LOOPBACK, *own, urlsplit(place).hostname or ""]
-
+    place = proxy or f"http://{own[0]}:{port}"
     try:
-        with contextlib.closing(open_board(settings)) as board:
-            print(_greeting(place, board, asked.host in LOOPBACK), flush=True)
+        settings = Settings()
+        settings.allowed_hosts += [*LOOPBACK, *own, urlsplit(place).hostname or ""]
+        with listening, contextlib.closing(open_board(settings)) as board:
+            who = _PROXY if proxy else _ALONE if asked.host in LOOPBACK else _OPEN
+            print(_greeting(place, board, who.format(place=place, port=port)), flush=True)
             app = create_app(settings, board)
             config = uvicorn.Config(app, log_level="warning", access_log=False, ws_max_size=4096)
             uvicorn.Server(config).run([listening])
     except KeyboardInterrupt:
         pass
+    except ValidationError as error:
+        faults = [f"ROOM_{f['loc'][0]}".upper() + f": {f['msg']}" for f in error.errors()]
+        return _no(f"A setting does not fit: {'; '.join(faults)}. Mend it, or leave it out.")
     except WorkshopError as error:
-        print(error, file=sys.stderr)
-        return 1
+        return _no(str(error))
     return 0
+
+
+def _no(why: str) -> int:
+    print(why, file=sys.stderr)
+    return 1
 
 
 def _addresses(host: str) -> list[str]:
@@ -453,22 +476,27 @@ def _addresses(host: str) -> list[str]:
     return sorted(numbers, key=lambda number: number.startswith(("127.", "169.254.")))
 
 
-def _greeting(place: str, board: Board, closed: bool) -> str:
-    """What `make room` prints; `closed` when only this machine reaches the board itself."""
-    if closed:
-        reach = """Only this machine reaches the board. For a room, name the address that this machine has in the
+_ALONE = """\
+Only this machine reaches the board. For a room, name the address that this machine has in the
 network: make room ROOM_ARGS="--host 192.168.1.5\""""
-    else:
-        reach = """Everybody in this network reaches the board, and may try codes. Nothing is encrypted: who listens
+_OPEN = """\
+Everybody in this network reaches the board, and may try codes. Nothing is encrypted: who listens
 in the network can read names and results. Among strangers let learners join without names, or put a
 proxy with https before the board (app_snippets/README.md)."""
+_PROXY = """\
+Learners reach the board through {place}, which has to pass on what comes, with its Host and
+with WebSockets, to port {port} of this machine (app_snippets/README.md)."""
+
+
+def _greeting(place: str, board: Board, who: str) -> str:
+    """What `make room` prints; `who` says who reaches the board."""
     return f"""
 Learners run      from workshop import room; room.join("{place}", "{board.code}")
 You open          {place}/instructor#{board.secret}
                   (a secret link: who has it sees names and can end the room)
 The projector     {place}/projector#{board.code}
 
-{reach}
+{who}
 Ctrl-C stops the board and keeps the room: the same command goes on with it. "End the room" on your
 page deletes everything.
 """

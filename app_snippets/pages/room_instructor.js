@@ -118,10 +118,13 @@ function drawSaid() {
   fill($("said"), found.flatMap((exercise) => [
     el("h3", {}, `Exercise ${exercise}`),
     el("ul", {}, ...room.said[exercise].map(({ wording, learners, times }) =>
-      el("li", {}, wording || "another message", el("span", { class: "quiet" },
+      el("li", {}, ...inCode(wording || "another message"), el("span", { class: "quiet" },
         ` ${people(learners)}${times > learners ? `, ${times} times` : ""}`)))),
   ]));
 }
+
+/** A check's text, what stands between backticks as code. */
+const inCode = (text) => text.split("`").map((part, place) => (place % 2 ? el("code", {}, part) : part));
 
 /** Asks in a dialog; resolves to whether it is meant. */
 function sure(title, text, verb) {

@@ -26,6 +26,7 @@ from workshop.errors import WorkshopError
 from workshop.paths import ROOT
 
 LEARNERS = 200
+PROXY = "https://room.example/board"
 WORDING = "the function returns nothing: a line with `return` is missing"  # of 0.2
 
 
@@ -275,9 +276,9 @@ def test_a_second_board_says_that_the_room_is_taken(board, tmp_path):
 
 
 def start(home, port: int) -> tuple[subprocess.Popen, str, str]:
-    """`make room` in a process of its own: the process, its code and its secret."""
+    """`make room` behind a proxy, in a process of its own: the process, its code and its secret."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "app_snippets.room", f"--port={port}"],
+        [sys.executable, "-m", "app_snippets.room", f"--port={port}", f"--address={PROXY}/"],
         cwd=ROOT,
         env={**os.environ, "WORKSHOP_HOME": str(home)},
         stdout=subprocess.PIPE,
@@ -285,7 +286,7 @@ def start(home, port: int) -> tuple[subprocess.Popen, str, str]:
     )
     code = secret = ""
     for line in process.stdout:
-        if "room.join" in line:
+        if f'room.join("{PROXY}"' in line:
             code = line.split('"')[3]
         if "instructor#" in line:
             secret = line.split("#")[1].strip()
@@ -334,7 +335,8 @@ def test_200_learners_lose_nothing_when_the_board_is_killed_in_the_middle(tmp_pa
             assert again[1:] == (code, secret)  # the links hold
             try:
                 await asyncio.gather(*all_)
-                return left, await client.get("board.csv", headers=bearer(secret))
+                named = {"Host": "room.example", "Origin": "https://room.example"}
+                return left, await client.get("board.csv", headers=bearer(secret) | named)
             finally:
                 again[0].send_signal(signal.SIGINT)
                 assert again[0].wait(60) == 0
@@ -347,8 +349,18 @@ def test_200_learners_lose_nothing_when_the_board_is_killed_in_the_middle(tmp_pa
     assert {row["tries"] for row in told} == {"1"}
 
 
-def test_make_room_says_what_it_cannot_do(capsys):
+def test_make_room_says_what_it_cannot_do(capsys, home, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for option in (f"--port={taken.getsockname()[1]}", "--host=192.0.2.1", "--port=99999"):
             assert main([option]) == 1
             assert "cannot listen" in capsys.readouterr().err
+    assert main(["--address=room.example"]) == 1
+    assert "--address https://room.example" in capsys.readouterr().err
+    for name, value in (("ROOM_HOURS", "-1"), ("ROOM_WRONG_CODES", "often")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            assert main(["--port=0"]) == 1
+        assert f"does not fit: {name}: " in capsys.readouterr().err
+    with served(home):
+        assert main(["--port=0"]) == 1
+    assert "Another board" in capsys.readouterr().err
