@@ -33,7 +33,7 @@ def readme(folder: Path) -> str:
 
 def test_the_readme_of_the_course_has_one_place_for_the_owner():
     line, _ = owner.the_line(ROOT)
-    assert line == owner.line_for(owner.written(ROOT)) or "OWNER" in line
+    assert line == owner.line_for(owner.written(ROOT))
 
 
 @pytest.mark.parametrize(
