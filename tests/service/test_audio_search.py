@@ -120,7 +120,7 @@ def test_the_rule_is_a_setting(start):
 
 @pytest.mark.on_server
 def test_a_sound_and_words_find_what_is_like_them(loaded):
-    """Of another source: a phrase that a violin plays finds strings, and not itself alone."""
+    """The phrase itself comes first, at a cosine of 1; and words find it in every mode."""
     (harp,) = [sound for sound in sounds.sounds("phrase") if sound.name == "harp, low"]
     hits = asked(loaded, packed(harp.read(), subtype="FLOAT"), "similar", limit=6).json()["hits"]
     assert hits[0]["payload"]["name"] == "harp, low" and hits[0]["score"] > 0.99
