@@ -503,7 +503,7 @@ print(recognise(pieces[30][100_000:132_000]))
 # ## The service · 3 min
 #
 # The course's audio search is a service on the frame of chapter 09. It searches by codes as above, by the network's vectors, and by words. Its page plays what it finds. It can
-# listen, too: press *Record* while music plays.
+# listen, too: press *Record* while music plays. If the browser does not let it listen inside a notebook, open its link in a tab of its own.
 
 # %%
 from app_snippets.audio_search import Settings, create_app
