@@ -434,8 +434,8 @@ def test_terms_become_links_into_a_glossary_of_the_sentences_that_explain_them(r
     entries = [cell.source for cell in nbformat.read(path, as_version=4).cells]
     place = "*Chapter* [77 · Threes](77_threes.ipynb)"
     assert entries[1:] == [
-        f"### number\n\nA number says how many there are. {place}",
-        f"### odd number\n\nSome odd ones are left over in pairs. {place}",
+        f"## number\n\nA number says how many there are. {place}",
+        f"## odd number\n\nSome odd ones are left over in pairs. {place}",
     ]
 
 

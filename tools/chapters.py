@@ -213,7 +213,7 @@ def glossary(chapters: list[Chapter]) -> NotebookNode:
     for chapter in chapters:
         for term, sentence in chapter.terms().items():
             place = f"[{chapter.title}]({chapter.stem}.ipynb)"
-            entries.setdefault(term, f"### {term}\n\n{sentence} *Chapter* {place}")
+            entries.setdefault(term, f"## {term}\n\n{sentence} *Chapter* {place}")
     intro = "# Glossary\n\nEach word of the course, as the chapter says it that first needs it."
     texts = [intro, *(entries[term] for term in sorted(entries, key=str.casefold))]
     return notebook(

@@ -90,10 +90,6 @@ def read(app: Sphinx, docname: str, source: list[str]) -> None:
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = TO_GLOSSARY.sub(lambda m: SLUG_PRESETS["github"](m[0]), cell.source)
-                if (
-                    docname == f"solutions/{GLOSSARY}"
-                ):  # no level is left out between title and term
-                    cell.source = cell.source.replace("### ", "## ", 1)
             else:
                 tidy(cell)
         source[0] = nbformat.writes(notebook)
