@@ -212,7 +212,12 @@ def test_readme_names_commands_and_files_that_exist():
     links = [link for link in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in link]
     assert links
     for link in links:
-        assert (ROOT / link).exists(), link
+        name, _, anchor = link.partition("#")
+        path = ROOT / (name or "README.md")
+        assert path.exists(), link
+        if anchor:
+            titles = re.findall(r"^#+ (.+)", path.read_text("utf-8"), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w -]", "", t).lower().replace(" ", "-") for t in titles]
 
 
 def tracked_texts() -> list[tuple[str, str]]:

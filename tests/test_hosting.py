@@ -98,6 +98,8 @@ def test_a_proxy_that_would_be_asked_for_this_machine_is_named_without_its_addre
 
 
 def test_a_proxy_of_the_systems_settings_is_seen_too(monkeypatch):
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("no_proxy", "corp.example")  # alone it is no proxy
     assert hosting.proxy().seen == "none"
     monkeypatch.setattr(hosting, "getproxies", lambda: {"http": "http://proxy.example:3128"})
