@@ -66,7 +66,7 @@ def test_plans_add_up_to_their_days_and_say_the_minutes_of_the_chapters():
                 continue
             hours, rest = begins.split(":")
             assert 60 * int(hours) + int(rest) == clock, (name, what)
-            if (link := re.search(r"\]\((\S+)\)", what)) and "pause" not in what:
+            if (link := re.search(r"\]\((notebooks/\S+)\)", what)) and "pause" not in what:
                 assert minutes == on_the_map[link[1]], what
             clock += minutes
             longest = max(longest, clock)
@@ -98,10 +98,17 @@ def test_each_chapter_of_the_learner_is_there_with_its_questions_exercises_and_a
     mine = GUIDE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     for part in ("The clock", "Say first", "Predict", "Where people get lost", "Leave out"):
         assert f"**{part}" in mine, part
-    asked = text.count("**Predict before you run:**")
-    assert len(re.findall(r"^\*\*.+\*\* · \*.+\?\*\n\n> \S", mine, re.M)) == asked
-    for id in re.findall(r"Your turn ([\d.]+) ·", text):
-        assert len(re.findall(rf"^\*\*{re.escape(id)}\*\* .+\n\n- \S", mine, re.M)) == 1, id
+    core, _, deeper = text.partition("\n## Going deeper\n")
+    clock = re.search(r"^\*\*The clock:\*\* (.+)$", mine, re.M)[1].split(" · ")
+    begins = re.findall(r"^\*\*(\d+) · (.+)\*\* · \*.+\?\*\n\n> \S", mine, re.M)
+    assert len(begins) == core.count("**Predict before you run:**")
+    assert {f"{minute} {section}" for minute, section in begins} <= set(clock)
+    later = re.findall(r"^\*\*\D.*\*\* \(\*Going deeper\*\) · \*.+\?\*\n\n> \S", mine, re.M)
+    assert len(later) == deeper.count("**Predict before you run:**")
+    for part in (core, deeper):
+        for id in re.findall(r"Your turn ([\d.]+) ·", part):
+            (said,) = re.findall(rf"^\*\*{re.escape(id)}\*\* (.+)\n\n- \S", mine, re.M)
+            assert said.endswith("(*Going deeper*)") == (part is deeper), id
 
 
 def test_commands_are_those_of_the_makefile():

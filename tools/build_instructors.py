@@ -32,6 +32,7 @@ GUIDE = "INSTRUCTORS.md"
 PARTS = ("What it is for", "Say first", "Predict", "Where people get lost", "Leave out")
 PREDICT = re.compile(r"\*\*Predict before you run:\*\* (?P<question>.+?)(?=\n\s*\n|\Z)", re.S)
 HEADING = re.compile(r"^##+ .+$", re.M)
+IN_DEEPER = " (*Going deeper*)"
 PER_EXERCISE = 4  # messages that the guide shows
 LONGEST = 70  # characters of a wrong answer that is shown as code
 LONGEST_SAID = 180  # of a message
@@ -57,13 +58,15 @@ def words_on(predict: str) -> dict[str, str]:
 
 
 def questions(chapter: Chapter) -> list[tuple[str, str]]:
-    """The chapter's *Predict* questions, each with the heading of its section."""
-    found, section = [], ""
+    """The chapter's *Predict* questions, each with its place: its section and when that begins."""
+    found, section, core = [], "", begins(chapter)
     # in the order of the text: a cell may hold a question and, below it, the next heading
     text = "\n\n".join(c.source for c in chapter.cells if c.cell_type == "markdown")
-    for match in re.finditer(rf"{PREDICT.pattern}|^##+ (?P<heading>[^✍\n]+)$", text, re.M | re.S):
+    for match in re.finditer(rf"{PREDICT.pattern}|^(?P<heading>##+ [^✍\n]+)$", text, re.M | re.S):
         if match["heading"]:
-            section = re.split(r"(?: ·|, about) \d+ min", match["heading"])[0]
+            title = re.split(r"(?: ·|,? about) \d+ min", match["heading"].lstrip("# "))[0]
+            minute = core.get(match["heading"])
+            section = f"**{title}**{IN_DEEPER}" if minute is None else f"**{minute} · {title}**"
         else:
             question = " ".join(match["question"].split())
             found.append((section, question[: question.rindex("?") + 1]))
@@ -186,19 +189,27 @@ def plan_text(plan: dict, chapters: dict[int, Chapter]) -> str:
 # ----------------------------------------------------------------------------------- chapters
 
 
-def clock(chapter: Chapter) -> str:
-    """When each section and exercise of the core path begins, in minutes from the chapter's start."""
-    minutes, marks = 0, []
+def begins(chapter: Chapter) -> dict[str, int]:
+    """When each heading of the core path begins, in minutes from the chapter's start."""
+    minutes, found = 0, {}
     for cell in chapter.cells[: chapter.core()]:
         for heading in HEADING.findall(cell.source) if cell.cell_type == "markdown" else ():
-            exercise, section = EXERCISE.match(heading), SECTION.match(heading)
-            if exercise:
-                marks.append(f"{minutes} ✍️ {exercise['id']}")
-            elif section:
-                marks.append(f"{minutes} {section['title']}")
-            elif heading == "## Pause":
-                marks.append(f"{minutes} **pause**")
-            minutes += int((exercise or section or {"minutes": 0})["minutes"])
+            found[heading] = minutes
+            timed = EXERCISE.match(heading) or SECTION.match(heading)
+            minutes += int(timed["minutes"]) if timed else 0
+    return found
+
+
+def clock(chapter: Chapter) -> str:
+    """The sections and exercises of the core path in one line, each with the minute it begins."""
+    marks = []
+    for heading, minute in begins(chapter).items():
+        if exercise := EXERCISE.match(heading):
+            marks.append(f"{minute} ✍️ {exercise['id']}")
+        elif section := SECTION.match(heading):
+            marks.append(f"{minute} {section['title']}")
+        elif heading == "## Pause":
+            marks.append(f"{minute} **pause**")
     return " · ".join(marks)
 
 
@@ -216,10 +227,10 @@ def chapter_text(root: Path, chapter: Chapter) -> str:
     ]
     said = words_on(written["Predict"])
     paragraphs.append(f"**Predict.** {said['']}".rstrip(" "))
-    for heading, question in questions(chapter):
+    for place, question in questions(chapter):
         word = said[word_for(question, said)]
         quoted = question.replace("*", '"')  # no emphasis within emphasis
-        paragraphs.append(f"**{heading}** · *{quoted}*\n\n> " + word.replace("\n", "\n> "))
+        paragraphs.append(f"{place} · *{quoted}*\n\n> " + word.replace("\n", "\n> "))
     paragraphs += [
         f"**Where people get lost**\n\n{written['Where people get lost']}",
         f"**Leave out, when time runs short.** {written['Leave out']}",
@@ -230,7 +241,12 @@ def chapter_text(root: Path, chapter: Chapter) -> str:
 
 def wrong_answers(chapter: Chapter, found: dict[str, list[dict]]) -> str:
     """The folded lists of what people answer, and what the check says of it."""
-    titles = {m["id"]: m["title"] for c in chapter.cells for m in EXERCISE.finditer(c.source)}
+    core = begins(chapter)
+    titles = {
+        m["id"]: m["title"] + (IN_DEEPER if m[0] not in core else "")
+        for c in chapter.cells
+        for m in EXERCISE.finditer(c.source)
+    }
     parts = []
     for id, rows in found.items():
         lines = [f"**{id}** {titles[id]}\n"]
