@@ -273,7 +273,9 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
     path = toml(tmp_path, FLAT, IVF, HNSW)
     path.write_text(path.read_text().replace("seconds = 0.01", "seconds = 0.5"))
     path.write_text(path.read_text().replace("requests = 4", "requests = 100000"))
-    process = subprocess.Popen(command(path), stderr=subprocess.PIPE, text=True)
+    # in the background of a shell script, Ctrl-C would be ignored from the start
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = subprocess.Popen(command(path), stderr=subprocess.PIPE, text=True, **heard)
     cells = tmp_path / "out" / "cells"
     end = time.monotonic() + 600
     while not list(cells.glob("*.json")) and time.monotonic() < end:
