@@ -33,6 +33,7 @@ class Settings(service.ServiceSettings):
     max_file_bytes: int = Field(sounds.MAX_BYTES, gt=0)
     max_seconds: float = Field(sounds.MAX_SECONDS, gt=0, le=7_200)  # of a recording
     max_decode_seconds: float = Field(60.0, gt=0)  # of a processor, to read one recording
+    alike: float = Field(0.3, ge=-1, le=1)  # cosine that similar sounds have with a file, at least
     votes: int = Field(
         sounds.VOTES, gt=0
     )  # for the same recording at least so many codes at one shift,
@@ -108,9 +109,16 @@ class Sounds(Recognising):
         return {"prints": self.codes_of(asked)}
 
     def rank(self, asked: service.Asked, found: Mapping[str, list[Found]]) -> list[Found]:
-        """As found; of the same recording only those whose codes agree in time, which may be none."""
+        """As found. For a file, that may be like nothing here: what is not alike at all is left out.
+
+        Of the same recording only those whose codes agree in time, which may be none.
+        """
         ((space, hits),) = found.items()
-        return self.same(asked, hits) if space == "prints" else hits
+        if space == "prints":
+            return self.same(asked, hits)
+        if asked.item is not None:
+            return [hit for hit in hits if hit.score >= self.settings.alike]
+        return hits
 
     def samples(self) -> Iterator[service.Source]:
         """The course's 494 sounds, in pieces."""
@@ -125,7 +133,7 @@ def create_app(settings: Settings) -> FastAPI:
         settings,
         title="Audio search",
         description="Finds recordings: the same one, a similar sound, or by words. Scores are cosines; in the mode `same` "
-        "the share of the question's codes that a recording has at one shift in time, and nothing may be found.",
+        "the share of the question's codes that a recording has at one shift in time. A file may find nothing.",
         encoder=Sounds,
         payload=Recording,
         hit=RecordingHit,

@@ -564,6 +564,9 @@ TAGS = [
     "soft", "sitar", "solo", "man", "classic", "choir", "voice", "new age", "dance", "male voice",
     "female vocal", "beats", "harp", "cello", "no voice", "weird", "country", "metal", "female voice", "choral",
 ]  # fmt: skip
+STEADY = (
+    1e-4  # of the largest deviation: numbers that change less say nothing of a stranger's sound
+)
 MAX_PATCHES = 20  # of one sound: of a longer one, so many are taken evenly
 
 # Tags that name something one can hear; the others say what is not there, or how one likes it.
@@ -640,9 +643,14 @@ class Scale:
 
     @classmethod
     def of_course(cls) -> "Scale":
-        """For vectors of `SoundEncoder`: as learnt from the recordings and phrases of the tuning half."""
+        """For vectors of `SoundEncoder`: as learnt from the recordings and phrases of the tuning half.
+
+        Half of the numbers hardly ever change there. They become 0: divided by a deviation of next to nothing,
+        one that loud noise moves would outweigh all others, and the cosine with every sound without noise be 0.
+        """
         scale = cls.__new__(cls)
         scale.mean, scale.deviation = np.load(io.BytesIO(read_model_file(SCALE)))
+        scale.deviation[scale.deviation < STEADY * scale.deviation.max()] = np.inf
         return scale
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:

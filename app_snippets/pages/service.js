@@ -16,7 +16,8 @@
 //                             (text) => attempt(async (current) => { const answer = await postJson("ask", …);
 //                             if (current()) … })
 //     search(query, about)    how hits come: a promise of {hits, took_ms}; about = {limit, category, mode}
-//     heading(query)          over the list, and told(answer, query) below it: a text, or undefined for the usual
+//     heading(query)          over the list, and told(answer, query, usual) below it: a text, or undefined for the usual
+//     taken, shows            what is done with a file that is sent ("looked at"), and what a browser does with one ("show")
 //     picture(item)           the address of the picture of an item one searches by, if that is not what is kept for it
 //     hits                    how many a search asks for (24)
 //
@@ -32,6 +33,7 @@
 const PAGE_SIZE = 60;
 const POLL_MS = 500;
 const LOOKING = "Looking …";
+const REFUSED = [413, 415, 422]; // what was sent cannot be used, however often one tries
 const SNIPPET = 320; // characters of a text that a card shows at first
 
 export const $ = (id) => document.getElementById(id);
@@ -54,7 +56,9 @@ export async function call(path, options = {}) {
   }
   if (response.ok) return response.status === 204 ? null : response.json();
   const problem = await response.json().catch(() => ({}));
-  throw new Error(problem.detail ?? `The service answered ${response.status}.`);
+  const error = new Error(problem.detail ?? `The service answered ${response.status}.`);
+  error.refused = REFUSED.includes(response.status);
+  throw error;
 }
 
 const inJson = (body) => ({
@@ -107,8 +111,8 @@ export function attempts(busy) {
     } catch (error) {
       if (!current()) return;
       tell("");
-      failed();
-      fail(error, () => attempt(work, { failed }));
+      failed(error);
+      fail(error, error.refused ? undefined : () => attempt(work, { failed }));
     } finally {
       if (current()) {
         busy.removeAttribute("aria-busy");
@@ -323,12 +327,14 @@ export function show() {
     const found = answer.hits ?? answer.items;
     $("items").replaceChildren(...found.map(makeCard));
     $("more").hidden = answer.hits !== undefined || found.length >= answer.total;
-    tell(page.told?.(answer, query) ?? usual(answer, found));
+    const said = usual(answer, found);
+    tell(page.told?.(answer, query, said) ?? said);
     await count();
   }, {
-    failed: () => {
+    failed: ({ refused }) => {
       $("items").replaceChildren();
       $("more").hidden = true;
+      if (refused && query.file) $("heading").hidden = $("keep").hidden = true; // nothing was searched, nor can be kept
     },
   });
 }
@@ -349,6 +355,7 @@ function showQuery() {
     text ? `${capital(many)} for “${text}”`
       : item || file ? `${capital(many)} like this one`
         : isSearch(query) ? `${capital(many)} like these` : `All ${many}`);
+  $("heading").hidden = false;
   $("back").hidden = !isSearch(query);
   $("asked").hidden = !(item || file);
   $("keep").hidden = !file;
@@ -363,9 +370,11 @@ function showQuery() {
   $("asked-name").textContent = item ? item.payload.name : file ? file.name : "";
   const about = page.about ?? (({ category, text }) => [category, text]);
   $("asked-about").textContent = item
-    ? about(item.payload).filter(Boolean).map((text) => snippet(text).text).join(" · ") : `Your ${one}. It is looked at and not kept.`;
+    ? about(item.payload).filter(Boolean).map((text) => snippet(text).text).join(" · ") : `Your ${one}. ${notKept()}`;
   if (!text) $("text").value = "";
 }
+
+const notKept = () => `It is ${page.taken ?? "looked at"} and not kept.`;
 
 /** Shows something else: all items ({}), or what a search finds. */
 export function ask(next) {
@@ -607,7 +616,7 @@ function controls() {
   // A service reads more kinds of pictures than a browser shows, such as TIFF: then the name stands alone.
   $("asked-picture")?.addEventListener("error", () => {
     $("asked-picture").hidden = true;
-    if (query.file) $("asked-about").textContent = "Your browser cannot show this file. It is looked at and not kept.";
+    if (query.file) $("asked-about").textContent = `Your browser cannot ${page.shows ?? "show"} this file. ${notKept()}`;
   });
 
   const take = (files) => (byFile && files.length === 1 ? searchBy(files[0]) : add(files));
