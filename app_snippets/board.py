@@ -23,10 +23,13 @@ from workshop.errors import WorkshopError
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"  # of a code: those that nobody takes for a digit
 OTHER = ""  # stands for every message that is no wording of the course's checks
 SAID = 5  # messages of an exercise that are shown, the most frequent first
+RECENT = (
+    15 * 60
+)  # seconds before the latest try: who tried nothing in them does not say where the room is
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS room (code TEXT, secret TEXT, began REAL);
-CREATE TABLE IF NOT EXISTS clock (exercise TEXT, ends REAL);
+CREATE TABLE IF NOT EXISTS screen (what TEXT PRIMARY KEY, shown TEXT);
 CREATE TABLE IF NOT EXISTS learners (
   number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE, name TEXT);
 CREATE TABLE IF NOT EXISTS events (
@@ -35,8 +38,10 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE TABLE IF NOT EXISTS exercises (
   learner INTEGER REFERENCES learners ON DELETE CASCADE, exercise TEXT, tries INTEGER,
   first REAL, solved REAL, PRIMARY KEY (learner, exercise)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS places (
+  learner INTEGER PRIMARY KEY REFERENCES learners ON DELETE CASCADE, chapter INTEGER, at REAL);
 CREATE TABLE IF NOT EXISTS said (
-  learner INTEGER REFERENCES learners ON DELETE CASCADE, exercise TEXT, wording TEXT, times INTEGER,
+  learner INTEGER REFERENCES learners ON DELETE CASCADE, exercise TEXT, wording TEXT,
   PRIMARY KEY (learner, exercise, wording)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hands (
   learner INTEGER PRIMARY KEY REFERENCES learners ON DELETE CASCADE, exercise TEXT, raised REAL);
@@ -98,14 +103,14 @@ class Board:
     def join(self, code: str, name: str, token: str = "") -> dict[str, Any]:
         """A learner's number, name and token. Who brings a token of this room is the same learner again."""
         with self._writing():
+            if not hmac.compare_digest(code.upper().encode(), self.code.encode()):
+                raise ProblemError(403, "That is not the code of this room.")
             if number := self._number(token):
                 if name:
                     self._table.execute(
                         "UPDATE learners SET name = ? WHERE number = ?", (name, number)
                     )
             else:
-                if not hmac.compare_digest(code.upper().encode(), self.code.encode()):
-                    raise ProblemError(403, "That is not the code of this room.")
                 if self._row("SELECT count(*) FROM learners")[0] >= self.max_learners:
                     raise ProblemError(
                         409, f"The room is full: it takes {self.max_learners} learners."
@@ -160,11 +165,16 @@ class Board:
                 "solved = coalesce(min(solved, excluded.solved), solved, excluded.solved)",
                 (learner, exercise, kind != "open", at, at if kind == "right" else None),
             )
+        if exercise and kind in ("right", "wrong"):
+            self._table.execute(
+                "INSERT INTO places VALUES (?, ?, ?) ON CONFLICT (learner) DO UPDATE "
+                "SET chapter = excluded.chapter, at = excluded.at WHERE excluded.at >= at",
+                (learner, int(exercise.split(".")[0]), at),
+            )
         if kind == "wrong":
             wording = wording if is_wording(exercise, wording) else OTHER
             self._table.execute(
-                "INSERT INTO said VALUES (?, ?, ?, 1) ON CONFLICT (learner, exercise, wording) "
-                "DO UPDATE SET times = times + 1",
+                "INSERT OR IGNORE INTO said (learner, exercise, wording) VALUES (?, ?, ?)",
                 (learner, exercise, wording),
             )
         elif kind == "right":
@@ -208,17 +218,19 @@ class Board:
             self._table.execute("DELETE FROM hands WHERE learner = ?", (learner,))
 
     def set_clock(self, exercise: str, minutes: float) -> None:
-        """Say which exercise is at hand, and how long."""
-        with self._writing():
-            self._table.execute("DELETE FROM clock")
-            self._table.execute(
-                "INSERT INTO clock VALUES (?, ?)", (exercise, time.time() + minutes * 60)
-            )
+        """Say which exercise is at hand, and how long; `show("clock")` stops it."""
+        self.show("clock", {"exercise": exercise, "ends": time.time() + minutes * 60})
 
-    def stop_clock(self) -> None:
-        """No exercise is at hand."""
+    def show(self, what: str, shown: Any = None) -> None:
+        """Put something on both pages, or take it off.
+
+        what    "clock"; "chapter", its number, in place of the one that the room is at; or "message",
+                the `exercise` and `wording` of what a check said, to talk about
+        """
         with self._writing():
-            self._table.execute("DELETE FROM clock")
+            self._table.execute("DELETE FROM screen WHERE what = ?", (what,))
+            if shown is not None:
+                self._table.execute("INSERT INTO screen VALUES (?, ?)", (what, json.dumps(shown)))
 
     def instructor(self) -> str:
         """What the instructor sees, as JSON: people, hands, clock, exercises with what checks said."""
@@ -267,12 +279,13 @@ class Board:
         ):
             learners[number]["exercises"][exercise] = [_state(tries, solved), tries]
         said: dict[str, list[dict[str, Any]]] = {}
-        for exercise, wording, learners_, times in self._table.execute(
-            "SELECT exercise, wording, count(*), sum(times) FROM said "
-            "GROUP BY exercise, wording ORDER BY count(*) DESC, sum(times) DESC, wording"
+        for exercise, wording, now, ever in self._table.execute(
+            "SELECT exercise, wording, sum(solved IS NULL) AS now, count(*) AS ever "
+            "FROM said LEFT JOIN exercises USING (learner, exercise) "
+            "GROUP BY exercise, wording ORDER BY now DESC, ever DESC, wording"
         ):
             if len(said.setdefault(exercise, [])) < SAID:
-                said[exercise].append({"wording": wording, "learners": learners_, "times": times})
+                said[exercise].append({"wording": wording, "now": now, "ever": ever})
         hands = self._table.execute(
             "SELECT number, name, exercise, raised FROM hands JOIN learners ON number = learner "
             "ORDER BY raised, number"
@@ -288,19 +301,38 @@ class Board:
         }
 
     def _projector(self) -> dict[str, Any]:
-        clock = self._row("SELECT exercise, ends FROM clock")
+        screen = {
+            what: json.loads(shown)
+            for what, shown in self._table.execute("SELECT what, shown FROM screen")
+        }
         counts = self._table.execute(
             "SELECT exercise, count(solved), sum(solved IS NULL AND tries > 0) FROM exercises "
             "GROUP BY exercise"
         )
+        chosen = screen.get("chapter")
         return {
             "code": self.code,
             "learners": self._row("SELECT count(*) FROM learners")[0],
-            "clock": clock and {"exercise": clock[0], "ends": clock[1]},
+            "clock": screen.get("clock"),
+            "message": screen.get("message"),
+            "chosen": chosen,
+            "chapter": self._busiest() if chosen is None else chosen,
             "exercises": {
                 exercise: {"solved": solved, "tried": tried} for exercise, solved, tried in counts
             },
         }
+
+    def _busiest(self) -> int | None:
+        """The chapter that most have tried something of lately, None while nobody has.
+
+        Each learner counts once, where the latest try was, so that one who runs ahead moves nothing.
+        """
+        row = self._row(
+            "SELECT chapter FROM places WHERE at >= (SELECT max(at) FROM places) - ? "
+            "GROUP BY chapter ORDER BY count(*) DESC, chapter LIMIT 1",
+            RECENT,
+        )
+        return row and row[0]
 
     # -------------------------------------------------------------------------------- the file
 

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import csv
+import errno
 import hmac
 import io
 import re
@@ -50,11 +51,13 @@ from app_snippets.service.problems import ProblemError, documented
 from app_snippets.service.settings import Hosts, own_hosts
 from workshop import checks
 from workshop.errors import WorkshopError
+from workshop.hosting import own_addresses
 from workshop.paths import home
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PORT = 8765
 EVENTS = 50  # in one request
+GOODBYE = 5  # seconds that the board goes on when its room has ended
 
 
 class Settings(BaseSettings):
@@ -165,6 +168,19 @@ class Clock(Body):
     minutes: float = Field(gt=0, le=600)
 
 
+class Chapter(Body):
+    """The chapter whose exercises both pages show."""
+
+    chapter: int = Field(ge=0, le=99)
+
+
+class Message(Body):
+    """What a check said, for all to see."""
+
+    exercise: Exercise
+    wording: str = Field(min_length=1, max_length=500)
+
+
 async def _board(request: Request) -> Board:
     return request.app.state.board
 
@@ -238,14 +254,14 @@ def _pages(app: FastAPI) -> None:
         loader=FileSystemLoader(PAGES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     about = {number: checks.about(number) for number in checks.chapters()}
-    chapters = [
-        {"number": number, "title": known["title"], "exercises": list(known["stubs"])}
+    course = {
+        number: {"title": known["title"], "exercises": known["exercises"]}
         for number, known in about.items()
         if known
-    ]
+    }
 
     def add(path: str, name: str) -> None:
-        html = templates.get_template(f"{name}.html").render(chapters=chapters)
+        html = templates.get_template(f"{name}.html").render(course=course)
 
         @app.get(path, include_in_schema=False)
         async def show() -> HTMLResponse:
@@ -317,7 +333,27 @@ def _instructors_calls(app: FastAPI) -> None:
     @app.delete("/clock", status_code=204, responses=documented(401), **TEACHES)
     def stop_clock(board: TheBoard) -> None:
         """No exercise is at hand."""
-        board.stop_clock()
+        board.show("clock")
+
+    @app.put("/chapter", status_code=204, responses=documented(401, 413, 415, 422), **TEACHES)
+    def choose_chapter(body: Chapter, board: TheBoard) -> None:
+        """Say which chapter both pages show; else it is the one that most are at."""
+        board.show("chapter", body.chapter)
+
+    @app.delete("/chapter", status_code=204, responses=documented(401), **TEACHES)
+    def follow_the_room(board: TheBoard) -> None:
+        """Show the chapter that most are at."""
+        board.show("chapter")
+
+    @app.put("/message", status_code=204, responses=documented(401, 413, 415, 422), **TEACHES)
+    def show_message(body: Message, board: TheBoard) -> None:
+        """Show the room what a check said."""
+        board.show("message", body.model_dump())
+
+    @app.delete("/message", status_code=204, responses=documented(401), **TEACHES)
+    def hide_message(board: TheBoard) -> None:
+        """Take the message off the projector's page."""
+        board.show("message")
 
     @app.delete("/hands/{number}", status_code=204, responses=documented(401, 422), **TEACHES)
     def lower_hand(number: Number, board: TheBoard) -> None:
@@ -422,7 +458,7 @@ async def _goodbye(websocket: WebSocket) -> None:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the board until Ctrl-C; 0 when all went well."""
+    """Run the board until Ctrl-C or the end of its room; 0 when all went well."""
     parser = argparse.ArgumentParser(prog="make room", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--host", default="127.0.0.1", help="the address of this machine to listen on"
@@ -437,8 +473,7 @@ def main(args: list[str] | None = None) -> int:
         listening = socket.create_server((asked.host, asked.port))
     except (OSError, OverflowError) as error:
         return _no(
-            f"The board cannot listen at {asked.host}, port {asked.port} ({error}). Give an address "
-            'of this machine and a free port: make room ROOM_ARGS="--host 127.0.0.1 --port 8766"'
+            f"The board cannot listen at {asked.host}, port {asked.port} ({error}). {_remedy(error)}"
         )
     port = listening.getsockname()[1]
     own = _addresses(asked.host)
@@ -451,7 +486,10 @@ def main(args: list[str] | None = None) -> int:
             print(_greeting(place, board, who.format(place=place, port=port)), flush=True)
             app = create_app(settings, board)
             config = uvicorn.Config(app, log_level="warning", access_log=False, ws_max_size=4096)
-            uvicorn.Server(config).run([listening])
+            with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+                runner.run(_serve(uvicorn.Server(config), listening, board))
+            if board.ended:
+                print("The room has ended, and all that was told is deleted.")
     except KeyboardInterrupt:
         pass
     except ValidationError as error:
@@ -460,6 +498,29 @@ def main(args: list[str] | None = None) -> int:
     except WorkshopError as error:
         return _no(str(error))
     return 0
+
+
+async def _serve(server: uvicorn.Server, listening: socket.socket, board: Board) -> None:
+    """Run the board, and for some seconds after the end of its room: that is told to who asks."""
+    serving = asyncio.create_task(server.serve([listening]))
+    while not (serving.done() or board.ended):
+        await asyncio.wait({serving}, timeout=1)
+    await asyncio.wait({serving}, timeout=GOODBYE)
+    server.should_exit = True
+    await serving
+
+
+def _remedy(error: OSError | OverflowError) -> str:
+    """What to do when the board cannot listen."""
+    code = getattr(error, "errno", None)
+    if code == errno.EADDRINUSE:
+        return (
+            "Perhaps a board runs here already, in another terminal: end it with Ctrl-C, or take "
+            'another port: make room ROOM_ARGS="--port 8766"'
+        )
+    if code == errno.EADDRNOTAVAIL:
+        return f"This machine's addresses are {', '.join([*own_addresses(), '127.0.0.1'])}."
+    return 'Give an address of this machine and a free port: make room ROOM_ARGS="--port 8766"'
 
 
 def _no(why: str) -> int:
@@ -498,7 +559,7 @@ The projector     {place}/projector#{board.code}
 
 {who}
 Ctrl-C stops the board and keeps the room: the same command goes on with it. "End the room" on your
-page deletes everything.
+page deletes everything, and stops the board too.
 """
 
 

@@ -5,6 +5,7 @@ import socket
 from types import SimpleNamespace
 
 import pytest
+from rooms import served
 
 from app_snippets.room import PORT
 from workshop import environment, hosting
@@ -73,6 +74,20 @@ def test_a_port_that_is_taken_is_named_with_what_it_is_for(listening, monkeypatc
     assert hosting.ports().seen == f"taken: {port} (the board of the room)"
     listening.close()
     assert hosting.ports().seen == f"free: {port} (the board of the room)"
+
+
+def test_a_board_that_runs_already_is_no_program_to_stop(tmp_path, monkeypatch):
+    with served(tmp_path) as board:
+        monkeypatch.setattr(hosting, "PORTS", {int(board.url.rpartition(":")[2]): "the board"})
+        found = hosting.ports()
+    assert (found.seen, found.remedy) == (f"the board of the room runs, at {board.url}", "")
+
+
+def test_the_network_is_told_with_the_line_that_starts_the_board(monkeypatch):
+    monkeypatch.setattr(hosting, "own_addresses", lambda: ["192.0.2.7", "198.51.100.7"])
+    seen = hosting.network().seen
+    assert seen.startswith("others reach this machine at 192.0.2.7 or 198.51.100.7; ")
+    assert "--host 192.0.2.7" in seen
 
 
 def test_the_port_is_the_one_at_which_the_board_is_started():

@@ -78,11 +78,13 @@ def test_reading_a_solution_is_not_told(board, home, monkeypatch):
 
 def test_hands_go_up_and_down_and_leaving_removes_all(board, home):
     room.join(board.url, board.board.code)
-    assert "up" in room.help(3.2)
+    assert "for exercise 3.2, and no other. It goes down when you solve" in room.help(3.2)
     (hand,) = until(lambda: board.seen()["hands"])
     assert (hand["name"], hand["exercise"]) == ("", "3.2")
     room.help(done=True)
     until(lambda: not board.seen()["hands"])
+    assert room.help() == "Your hand is up, for no exercise. `room.help(done=True)` takes it down."
+    until(lambda: board.seen()["hands"])
     with pytest.raises(WorkshopError, match=r"No exercise 3\.9"):
         room.help("3.9")
     assert "deleted" in room.leave()
@@ -221,6 +223,26 @@ def test_another_room_takes_the_place_of_the_first_also_if_that_is_away(board, h
     check("0.2", 5)
     until(lambda: not waiting(home))
     assert list(exercises(board)) == ["0.2"]
+
+
+def test_the_board_that_has_moved_to_another_address_knows_its_learners(home, tmp_path):
+    with served(tmp_path / "instructor") as board:
+        first = room.join(board.url, board.board.code, "Ada")
+    check("0.1", 5)  # waits
+    with served(tmp_path / "instructor") as moved:
+        assert moved.url != board.url
+        again = room.join(moved.url, f" {moved.board.code.lower()}", "Ada")
+        assert (again.number, again.token) == (first.number, first.token)
+        until(lambda: not waiting(home))
+        assert exercises(moved) == {"0.1": ["tried", 1]}
+
+
+def test_a_board_of_another_code_gets_no_token(board, home, tmp_path):
+    with served(tmp_path / "first") as first:
+        token = room.join(first.url, first.board.code).token
+        room.join(board.url, board.board.code)
+        assert token.encode() not in board.bodies
+        assert first.seen()["people"] == []
 
 
 def test_a_room_has_one_thread(board):

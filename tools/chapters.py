@@ -75,6 +75,11 @@ class Chapter:
         )
         return reading, exercises
 
+    def exercise_minutes(self) -> dict[str, int]:
+        """The minutes that each exercise's heading says."""
+        found = (EXERCISE.search(c.source) for c in self.cells if c.cell_type == "markdown")
+        return {match["id"]: int(match["minutes"]) for match in found if match}
+
     def exercise_cells(self) -> dict[str, list[int]]:
         """For each exercise its cells, from the heading to the check."""
         found, current = {}, None
@@ -100,7 +105,12 @@ class Chapter:
 
     def about(self) -> dict:
         """What the course must know of a chapter while it runs: workshop/checks/chNN.json."""
-        return {"title": self.title, "minutes": sum(self.minutes()), "stubs": self.stubs()}
+        return {
+            "title": self.title,
+            "minutes": sum(self.minutes()),
+            "exercises": self.exercise_minutes(),
+            "stubs": self.stubs(),
+        }
 
     def terms(self) -> dict[str, str]:
         """Each marked term with the sentence, in markdown, that explains it."""

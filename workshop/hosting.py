@@ -22,6 +22,12 @@ ASKED = {
     "win32": ("powercfg", "/query", "SCHEME_CURRENT", "SUB_SLEEP", "STANDBYIDLE"),
     "linux": ("gsettings", "list-recursively", "org.gnome.settings-daemon.plugins.power"),
 }
+# how the board is started for a room
+START = (
+    r"`.venv\Scripts\python -m app_snippets.room --host {}`"
+    if sys.platform == "win32"
+    else '`make room ROOM_ARGS="--host {}"`'
+)
 SERVERS = re.compile(r"python|jupyter|uvicorn|milvus", re.IGNORECASE)  # what this course starts
 
 
@@ -34,7 +40,8 @@ def network() -> Finding:
     if not addresses:
         remedy = "Join the room's network, and look again."
         return Finding("Network", "none: no other machine can reach this one", remedy)
-    return Finding("Network", f"others reach this machine at {' or '.join(addresses)}")
+    seen = f"others reach this machine at {' or '.join(addresses)}"
+    return Finding("Network", f"{seen}; its board starts with {START.format(addresses[0])}")
 
 
 def own_addresses() -> list[str]:
@@ -74,13 +81,30 @@ def proxy() -> Finding:
 
 
 def ports() -> Finding:
-    """Whether the ports that a room uses can be had."""
+    """Whether the ports that a room uses can be had, or its board has them already."""
+    if running := boards():
+        return Finding("Ports", f"the board of the room runs, at {' and '.join(running)}")
     named = {port: f"{port} ({use})" for port, use in PORTS.items()}
     taken = [name for port, name in named.items() if not is_free(port)]
     if not taken:
         return Finding("Ports", f"free: {', '.join(named.values())}")
     remedy = "Stop the program that has it, or choose another port when you start."
     return Finding("Ports", f"taken: {', '.join(taken)}", remedy)
+
+
+def boards() -> list[str]:
+    """The addresses of this machine at which the board of a room answers."""
+    places = (f"http://{host}:{port}" for port in PORTS for host in ("127.0.0.1", *own_addresses()))
+    return [place for place in places if _is_board(place)]
+
+
+def _is_board(place: str) -> bool:
+    import httpx  # here: a doctor who is not asked for a room does not wait for it
+
+    try:
+        return "The board of a room" in httpx.get(place, timeout=2, trust_env=False).text
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return False
 
 
 def is_free(port: int) -> bool:
@@ -102,7 +126,10 @@ def listeners() -> Finding:
     except psutil.AccessDenied:  # macOS tells it to administrators alone
         return Finding("Listeners", "this user may not see which programs listen to the network")
     waiting = [c for c in found if c.status == psutil.CONN_LISTEN and is_open(c.laddr.ip)]
-    programs = sorted({f"{program(c.pid)} at port {c.laddr.port}" for c in waiting})
+    named = {int(place.rpartition(":")[2]): "the board of the room" for place in boards()}
+    programs = sorted(
+        {f"{named.get(c.laddr.port) or program(c.pid)} at port {c.laddr.port}" for c in waiting}
+    )
     if not programs:
         return Finding("Listeners", "no program listens to the network")
     seen = f"open to the network: {', '.join(programs)}"

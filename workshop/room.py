@@ -49,10 +49,12 @@ class Room:
     name: str
     token: str
     until: float  # seconds since 1970
+    code: str = ""
 
     def __repr__(self) -> str:
         """What joining means."""
-        who = f"as {self.name}" if self.name else f"without a name, as learner {self.number}"
+        known = f"learner {self.number}"
+        who = f"as {self.name} ({known})" if self.name else f"without a name, as {known}"
         return (
             f"You are in the room at {self.address}, {who}. From now on `check` tells its board which "
             "exercise you tried and what it said, never your code. `room.help()` raises your hand, "
@@ -63,20 +65,20 @@ class Room:
 def join(address: str, code: str, name: str = "") -> Room:
     """Join the room whose board is at `address`; joining again changes the name.
 
+    The same room at another address is still the same one: you keep your number, and what waits is told.
     Raises WorkshopError if the board cannot be reached or does not let you in.
     """
     address = _address(address)
     if not (isinstance(code, str) and isinstance(name, str)):
         raise WorkshopError("Give the code and your name as texts, in quotation marks.")
+    code = code.strip().upper()
     earlier = _joined()
-    again = earlier is not None and earlier.address == address
-    body = {"code": code.strip(), "name": name, "token": earlier.token if again else ""}
+    # the board may have moved to another network; a board of another code does not get the token
+    again = earlier is not None and (earlier.address == address or earlier.code == code)
+    body = {"code": code, "name": name, "token": earlier.token if again else ""}
     answer = _call("POST", address, "join", {}, json=body)
     if answer.status_code not in (200, 201):
         raise WorkshopError(_reason(answer))
-    if earlier and not again:
-        with suppress(WorkshopError):  # the board of the room before may be gone
-            leave()
     try:
         about = answer.json()
         joined = Room(
@@ -85,10 +87,14 @@ def join(address: str, code: str, name: str = "") -> Room:
             str(about["name"]),
             str(about["token"]),
             time.time() + float(about["seconds_left"]),
+            code,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise WorkshopError(f"What answers at {address} is no board of this course.") from error
     if not (earlier and earlier.token == joined.token):
+        if earlier and earlier.address != address:
+            with suppress(WorkshopError):  # the board of the room before may be gone
+                leave()
         _forget()  # nothing that waits is this room's
     _write(_folder() / "joined.json", vars(joined))
     _Teller.wake()
@@ -96,7 +102,10 @@ def join(address: str, code: str, name: str = "") -> Room:
 
 
 def help(exercise: str | float = "", done: bool = False) -> str:
-    """Raise your hand, for an exercise or without one; `done=True` takes it down."""
+    """Raise your hand, for an exercise or without one; `done=True` takes it down.
+
+    You have one hand: raised again, it is up for the exercise that you name then.
+    """
     if _joined() is None:
         raise WorkshopError(
             "You are in no room. Your instructor gives you the line that joins one: "
@@ -107,7 +116,14 @@ def help(exercise: str | float = "", done: bool = False) -> str:
 
         exercise = checks.exercise(exercise).id
     _put("helped" if done else "help", exercise)
-    return "Your hand is down." if done else "Your hand is up; it goes down when you solve it."
+    if done:
+        return "Your hand is down."
+    if exercise == "":
+        return "Your hand is up, for no exercise. `room.help(done=True)` takes it down."
+    return (
+        f"Your hand is up for exercise {exercise}, and no other. It goes down when you solve that; "
+        "`room.help(done=True)` takes it down before."
+    )
 
 
 def leave() -> str:
@@ -220,7 +236,7 @@ def _tell_all() -> bool:
                 return False
             of_board = answer.headers.get("content-type", "") == "application/problem+json"
             if of_board and answer.status_code in (401, 410):  # it knows us no more
-                if (now := _joined()) and now.token == joined.token:
+                if _joined() == joined:  # not if it has just been joined anew, or elsewhere
                     _forget()
             elif answer.status_code == 200 or (of_board and answer.status_code in (409, 413, 422)):
                 for path in waiting:  # taken, or never to be

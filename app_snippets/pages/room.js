@@ -1,4 +1,4 @@
-// What both live pages of a room share. Every address is relative, so that they work behind a proxy too.
+// What the pages of a room share. Every address is relative, so that they work behind a proxy too.
 // What comes from outside is shown as text: build with `el`, never with innerHTML.
 export const $ = (id) => document.getElementById(id);
 
@@ -78,4 +78,29 @@ export const inOrder = (exercises) => [...exercises].sort((a, b) => {
   return left[0] - right[0] || left[1] - right[1];
 });
 
-export const chapterOf = (exercise) => exercise.split(".")[0];
+export const chapterOf = (exercise) => Number(exercise.split(".")[0]);
+
+/** What a page knows of the course: {number: {title, exercises: {"1.1": minutes}}}. */
+const course = JSON.parse($("course")?.textContent ?? "{}");
+export const titleOf = (chapter) => course[chapter]?.title ?? "The room";
+export const minutesOf = (exercise) => course[chapterOf(exercise)]?.exercises[exercise] ?? 5;
+
+/** All exercises of a chapter, and what learners of another version of the course told. */
+export const exercisesOf = (room, chapter) => inOrder(new Set([
+  ...Object.keys(course[chapter]?.exercises ?? {}),
+  ...Object.keys(room.exercises).filter((exercise) => chapterOf(exercise) === chapter),
+]));
+
+/** A check's text, what stands between backticks as code. */
+export const inCode = (text) => text.split("`").map((part, place) => (place % 2 ? el("code", {}, part) : part));
+
+export const joined = (count) => `${count} ${count === 1 ? "has" : "have"} joined`;
+
+/** The board's address as notebooks call it, also behind a proxy's path. */
+export const here = new URL(".", document.baseURI).href.replace(/\/$/, "");
+
+/** The cell that joins; texts are written in JSON as in Python. */
+export function joining(code, name = "") {
+  const given = [here, code, ...(name ? [name] : [])].map((one) => JSON.stringify(one));
+  return `from workshop import room\nroom.join(${given.join(", ")})`;
+}

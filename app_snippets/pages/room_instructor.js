@@ -1,11 +1,12 @@
 // The instructor's page: everything through the board's own calls, with the secret of the link.
-import { $, chapterOf, countdown, el, fill, inOrder, key, live, say } from "./room.js";
+import { $, chapterOf, countdown, el, exercisesOf, fill, inCode, joined, key, live, minutesOf, say, titleOf } from "./room.js";
 
 const secret = key("instructor");
 const SIGNS = { solved: "✓", tried: "✗", open: "–" };
+const WORDS = { solved: "solved", tried: "trying", open: "without an answer" };
 let room = null;
 let now = () => 0;
-let chosen = false; // whether a chapter was picked: until then the page follows the room
+let picked = false; // whether the clock's form was touched: until then it names what comes next
 
 async function call(method, path, body) {
   const headers = { Authorization: `Bearer ${secret}`, ...(body && { "Content-Type": "application/json" }) };
@@ -19,8 +20,15 @@ async function call(method, path, body) {
   say((await answer.json().catch(() => ({}))).detail ?? `The board answers ${answer.status}.`);
 }
 
-const people = (count) => (count === 1 ? "1 learner" : `${count} learners`);
-const nameOf = ({ name, number }) => name || `Learner ${number}`;
+/** The chapter whose exercises are seen. */
+const chapter = () => room.chapter ?? (room.clock ? chapterOf(room.clock.exercise) : 0);
+
+/** A name that stands for one alone. */
+function nameOf({ name, number }) {
+  if (!name) return `Learner ${number}`;
+  const same = room.people.filter((one) => one.name.toLowerCase() === name.toLowerCase());
+  return same.length > 1 ? `${name} (${number})` : name;
+}
 
 /** A button that keeps the focus when the page is drawn anew. */
 function button(text, name, onclick, attributes = {}) {
@@ -30,28 +38,38 @@ function button(text, name, onclick, attributes = {}) {
 }
 
 function draw() {
-  $("count").textContent = `${people(room.learners)}, code ${room.code}`;
+  $("count").textContent = `${joined(room.learners)}, code ${room.code}`;
   $("projector").href = `projector#${room.code}`;
-  drawClock();
+  $("join").href = `.#${room.code}`;
+  if (document.activeElement !== $("chapter")) $("chapter").value = room.chosen ?? "";
+  $("table-heading").textContent = `Exercises of ${titleOf(chapter())}`;
+  propose();
   drawHands();
-  if (!chosen) $("chapter").value = busiest() ?? $("chapter").value;
   drawTable();
   drawSaid();
+  tick();
 }
 
-/** The chapter of the exercise at hand, or else the one that most have tried something of. */
-function busiest() {
-  if (room.clock) return chapterOf(room.clock.exercise);
-  const tries = {};
-  for (const [exercise, { solved, tried }] of Object.entries(room.exercises)) {
-    tries[chapterOf(exercise)] = (tries[chapterOf(exercise)] ?? 0) + solved + tried;
+/** What the form of the clock names before anybody touches it: the exercise at hand, or the chapter's first. */
+function propose() {
+  if (picked || $("clock").contains(document.activeElement)) return;
+  const exercise = room.clock?.exercise ?? exercisesOf(room, chapter())[0];
+  $("exercise").value = exercise;
+  $("minutes").value = minutesOf(exercise);
+}
+
+/** What changes as time goes by. */
+function tick() {
+  if (!room) return;
+  drawClock();
+  for (const one of document.querySelectorAll("[data-raised]")) {
+    one.textContent = `, waits ${Math.max(0, Math.floor((now() - one.dataset.raised) / 60))} min`;
   }
-  return Object.keys(tries).sort((a, b) => tries[b] - tries[a])[0];
 }
 
 function drawClock() {
-  $("stop").hidden = !room?.clock;
-  if (!room?.clock) return void ($("left").textContent = "");
+  $("stop").hidden = !room.clock;
+  if (!room.clock) return void ($("left").textContent = "");
   const { exercise, ends } = room.clock;
   const { solved } = room.exercises[exercise] ?? { solved: 0 };
   const left = countdown(ends - now());
@@ -65,19 +83,12 @@ function drawHands() {
     const what = hand.exercise ? `, exercise ${hand.exercise}` : "";
     const answered = button("Answered", `hand-${hand.number}`, () => call("DELETE", `hands/${hand.number}`),
       { "aria-label": `Answered: ${nameOf(hand)}` });
-    const since = new Date(hand.raised * 1000).toLocaleTimeString([], { timeStyle: "short" });
-    return el("li", {}, `${nameOf(hand)}${what}, since ${since}`, answered);
+    return el("li", {}, `${nameOf(hand)}${what}`, el("span", { "data-raised": hand.raised }), answered);
   }));
 }
 
-function exercises() {
-  const option = $("chapter").selectedOptions[0];
-  const seen = Object.keys(room.exercises).filter((exercise) => chapterOf(exercise) === option.value);
-  return inOrder(new Set([...option.dataset.exercises.split(" "), ...seen]));
-}
-
 function drawTable() {
-  const columns = exercises();
+  const columns = exercisesOf(room, chapter());
   const heads = columns.map((exercise) => el("th", { scope: "col" }, exercise));
   const each = $("view").value === "people";
   const first = el("th", { scope: "col" }, each ? "Learner" : "Share");
@@ -91,7 +102,7 @@ function personRow(person, columns) {
     const [state, tries] = person.exercises[exercise] ?? [];
     if (!state) return el("td", {}, el("span", { class: "hidden" }, "not begun"));
     return el("td", { class: state }, el("span", { "aria-hidden": "true" }, SIGNS[state]),
-      el("span", { class: "hidden" }, state), tries ? ` ${tries}` : "");
+      el("span", { class: "hidden" }, WORDS[state]), tries ? ` ${tries}` : "");
   });
   const remove = button("Remove", `person-${person.number}`, async () => {
     const text = `What ${nameOf(person)} told is deleted. Who has the code can join again.`;
@@ -107,24 +118,31 @@ function shareRows(columns) {
     ...counts.map((count) => el("td", of(count) ? { class: state } : {}, share(of(count)))));
   return [
     row("✓ solved", ({ solved }) => solved, "solved"),
-    row("✗ tried", ({ tried }) => tried, "tried"),
+    row("✗ trying", ({ tried }) => tried, "tried"),
     row("not begun", ({ solved, tried }) => room.learners - solved - tried, "none"),
   ];
 }
 
 function drawSaid() {
-  const found = exercises().filter((exercise) => room.said[exercise]);
+  const found = exercisesOf(room, chapter()).filter((exercise) => room.said[exercise]);
+  const { message } = room;
+  $("shown").hidden = !message;
+  fill($("shown-text"), message ? [`${message.exercise}, `, ...inCode(message.wording)] : []);
   $("nothing-said").hidden = found.length > 0;
   fill($("said"), found.flatMap((exercise) => [
     el("h3", {}, `Exercise ${exercise}`),
-    el("ul", {}, ...room.said[exercise].map(({ wording, learners, times }) =>
-      el("li", {}, ...inCode(wording || "another message"), el("span", { class: "quiet" },
-        ` ${people(learners)}${times > learners ? `, ${times} times` : ""}`)))),
+    el("ul", {}, ...room.said[exercise].map((said) => saidItem(exercise, said))),
   ]));
 }
 
-/** A check's text, what stands between backticks as code. */
-const inCode = (text) => text.split("`").map((part, place) => (place % 2 ? el("code", {}, part) : part));
+/** A message, how many see it and have not solved the exercise since, and how many ever saw it. */
+function saidItem(exercise, { wording, now: seeing, ever }) {
+  const count = `${seeing || "none"} of ${room.learners} now${ever > seeing ? ` (${ever} in all)` : ""}`;
+  const show = button("Show to the room", `show-${exercise}-${wording.replace(/\W/g, "-")}`,
+    () => call("PUT", "message", { exercise, wording }), { "aria-label": `Show to the room: ${wording}` });
+  return el("li", {}, ...inCode(wording || "another message"), " ", el("span", { class: "quiet" }, count),
+    ...(wording ? [" ", show] : []));
+}
 
 /** Asks in a dialog; resolves to whether it is meant. */
 function sure(title, text, verb) {
@@ -138,10 +156,22 @@ function sure(title, text, verb) {
 
 $("clock").addEventListener("submit", (event) => {
   event.preventDefault();
+  picked = false;
   call("PUT", "clock", { exercise: $("exercise").value, minutes: Number($("minutes").value) });
 });
+$("exercise").addEventListener("change", () => {
+  picked = true;
+  $("minutes").value = minutesOf($("exercise").value);
+});
+$("minutes").addEventListener("input", () => { picked = true; });
 $("stop").addEventListener("click", () => call("DELETE", "clock"));
-$("chapter").addEventListener("change", () => { chosen = true; draw(); });
+$("hide").addEventListener("click", () => call("DELETE", "message"));
+$("chapter").addEventListener("change", () => {
+  picked = false;
+  const number = $("chapter").value;
+  if (number) call("PUT", "chapter", { chapter: Number(number) });
+  else call("DELETE", "chapter");
+});
 $("view").addEventListener("change", draw);
 $("export").addEventListener("click", async () => {
   const answer = await call("GET", "board.csv");
@@ -154,7 +184,7 @@ $("end").addEventListener("click", async () => {
   const text = "All that learners told is deleted, here and for good. Export it before, if you want to keep it.";
   if (await sure("End the room?", text, "End the room")) call("DELETE", "room?confirm=true");
 });
-setInterval(drawClock, 1000);
+setInterval(tick, 1000);
 
 if (secret) live("instructor/events", secret, (news, clock) => { [room, now] = [news, clock]; draw(); });
 else say("This page needs the secret link that `make room` printed.");

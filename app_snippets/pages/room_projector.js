@@ -1,18 +1,21 @@
 // The projector's page: numbers, and no names.
-import { $, chapterOf, countdown, el, fill, inOrder, key, live, say } from "./room.js";
+import { $, countdown, el, exercisesOf, fill, inCode, joined, joining, here, key, live, say, titleOf } from "./room.js";
 
 const code = key("projector");
 let room = null;
 let now = () => 0;
 
 function draw() {
-  const { clock, exercises, learners } = room;
-  const tried = Object.keys(exercises).filter((one) => exercises[one].solved + exercises[one].tried);
-  const last = inOrder(tried).at(-1);
-  const shown = clock ? [clock.exercise] : inOrder(tried).filter((one) => chapterOf(one) === chapterOf(last));
-  $("exercise").textContent = clock ? `Exercise ${clock.exercise}` : "The room";
-  $("count").textContent = learners === 1 ? "1 learner is here" : `${learners} learners are here`;
+  const { chapter, clock, exercises, learners, message } = room;
+  const begun = message || clock || chapter !== null;
+  document.body.classList.toggle("joining", !begun); // then nothing else matters
+  $("heading").textContent = message ? `Exercise ${message.exercise}: a check says`
+    : clock ? `Exercise ${clock.exercise}` : titleOf(chapter);
+  $("message").hidden = !message;
+  fill($("message"), message ? inCode(message.wording) : []);
+  const shown = message || !begun ? [] : clock ? [clock.exercise] : exercisesOf(room, chapter);
   fill($("bars"), shown.map((one) => bar(one, exercises[one] ?? { solved: 0, tried: 0 }, learners)));
+  $("count").textContent = joined(learners);
   tick();
 }
 
@@ -22,16 +25,17 @@ function bar(exercise, { solved, tried }, learners) {
     part.style.width = `${100 * count / Math.max(1, learners)}%`;
     return part;
   });
+  const rest = learners - solved - tried;
   return el("li", {}, el("strong", {}, exercise), el("span", { class: "track", "aria-hidden": "true" }, ...parts),
-    el("span", { class: "told" }, `${solved} solved, ${tried} trying`));
+    el("span", { class: "told" }, `${solved} solved, ${tried} trying, ${rest} not begun`));
 }
 
 function tick() {
   $("left").textContent = room?.clock ? countdown(room.clock.ends - now()) || "Time is over" : "";
 }
 
-const here = new URL(".", document.baseURI).href.replace(/\/$/, "");
-$("join").textContent = `from workshop import room; room.join("${here}", "${code}")`;
+[$("code").textContent, $("join").textContent, $("here").textContent] = [code, joining(code), here];
+$("named").textContent = joining(code, "Grace").split("\n")[1];
 setInterval(tick, 1000);
 
 if (code) live("projector/events", code, (news, clock) => { [room, now] = [news, clock]; draw(); });

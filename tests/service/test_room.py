@@ -93,8 +93,8 @@ def test_one_learner_tells_and_the_instructor_sees(board):
     assert [one["name"] for one in seen["people"]] == ["Ada", ""]
     assert seen["people"][0]["exercises"] == {"0.1": ["open", 0], "0.2": ["tried", 2]}
     assert seen["said"]["0.2"] == [
-        {"wording": WORDING, "learners": 2, "times": 2},
-        {"wording": "", "learners": 1, "times": 1},
+        {"wording": WORDING, "now": 2, "ever": 2},
+        {"wording": "", "now": 1, "ever": 1},
     ]
     assert [(hand["number"], hand["exercise"]) for hand in seen["hands"]] == [
         (2, "0.3"),
@@ -104,6 +104,10 @@ def test_one_learner_tells_and_the_instructor_sees(board):
     board.tell(ada, event("wrong", "0.2", wording=WORDING))  # what is solved stays so
     assert board.seen()["people"][0]["exercises"]["0.2"] == ["solved", 4]
     assert [hand["number"] for hand in board.seen()["hands"]] == [2]
+    assert board.seen()["said"]["0.2"] == [
+        {"wording": WORDING, "now": 1, "ever": 2},
+        {"wording": "", "now": 0, "ever": 1},
+    ]
     assert board.client.get("me", headers=ada).json() == {
         "number": 1,
         "name": "Ada",
@@ -126,6 +130,17 @@ def test_the_instructor_lowers_hands_removes_sets_the_clock_and_exports(board):
     assert board.seen()["clock"]["exercise"] == "3.2"
     assert board.client.delete("clock", headers=board.secret).status_code == 204
     assert board.seen()["clock"] is None
+    message = {"exercise": "0.2", "wording": WORDING}
+    for path, body in (("message", message), ("chapter", {"chapter": 3})):
+        for shown in (body, None):
+            method = "PUT" if shown else "DELETE"
+            answer = board.client.request(method, path, headers=board.secret, json=shown)
+            assert answer.status_code == 204
+            seen = board.seen()
+            assert (seen["message"] == message, seen["chapter"]) == (
+                (path == "message" and shown is not None),
+                3 if path == "chapter" and shown else 0,
+            )
     table = board.client.get("board.csv", headers=board.secret)
     _, first, second = csv.reader(io.StringIO(table.content.decode("utf-8-sig")))
     assert first[:5] == ["1", "'=1+1", "0.1", "solved", "1"]  # to a spreadsheet it is no formula
@@ -133,6 +148,22 @@ def test_the_instructor_lowers_hands_removes_sets_the_clock_and_exports(board):
     assert board.client.delete("learners/1", headers=board.secret).status_code == 204
     assert_problem(board.client.delete("learners/1", headers=board.secret), 404, "number 1")
     assert_problem(board.tell(learner, event("help")), 401, "join")
+
+
+def test_the_chapter_is_the_one_that_most_are_at_of_those_who_try_lately(board):
+    ahead, *others = [board.join() for _ in range(5)]
+    assert board.seen()["chapter"] is None
+    board.tell(ahead, event("open", "9.1"))  # run without an answer
+    assert board.seen()["chapter"] is None
+    board.board._began -= 3000
+    for learner in others[:3]:
+        board.tell(learner, event("wrong", "1.4", ago=1000))
+    board.tell(ahead, event("wrong", "9.2", ago=900), event("wrong", "9.3", ago=850))
+    assert board.seen()["chapter"] == 1  # one who runs ahead counts once
+    board.tell(others[3], event("wrong", "2.1"))
+    assert board.seen()["chapter"] == 2  # the others have gone home
+    board.tell(others[0], event("right", "1.3", ago=1500))  # told late
+    assert board.seen()["chapter"] == 2
 
 
 # ------------------------------------------------------------------------------------- refused
@@ -349,11 +380,24 @@ def test_200_learners_lose_nothing_when_the_board_is_killed_in_the_middle(tmp_pa
     assert {row["tries"] for row in told} == {"1"}
 
 
+def test_the_board_ends_itself_when_its_room_has_ended(capsys, home, monkeypatch):
+    monkeypatch.setattr("app_snippets.room.GOODBYE", 0.1)
+    monkeypatch.setenv("ROOM_HOURS", "1e-9")
+    assert main(["--port=0"]) == 0
+    assert "The room has ended" in capsys.readouterr().out
+
+
 def test_make_room_says_what_it_cannot_do(capsys, home, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        for option in (f"--port={taken.getsockname()[1]}", "--host=192.0.2.1", "--port=99999"):
+        for option, remedy in (
+            (f"--port={taken.getsockname()[1]}", "in another terminal"),
+            ("--host=192.0.2.1", "This machine's addresses are"),
+            ("--port=99999", "a free port"),
+        ):
             assert main([option]) == 1
-            assert "cannot listen" in capsys.readouterr().err
+            said = capsys.readouterr().err
+            assert "cannot listen" in said
+            assert remedy in said
     assert main(["--address=room.example"]) == 1
     assert "--address https://room.example" in capsys.readouterr().err
     for name, value in (("ROOM_HOURS", "-1"), ("ROOM_WRONG_CODES", "often")):
