@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import soxr
+from scipy.signal import resample_poly
 
 # ------------------------------------------------------------------------------------------ 14.1
 
@@ -205,6 +206,28 @@ def every_third(samples, rate):
     return samples[:: max(1, rate // 16_000)].astype(np.float32)
 
 
+def as_mono(samples):
+    floats = samples / 32_768 if samples.dtype == np.int16 else samples.astype(float)
+    return floats.mean(axis=1) if floats.ndim == 2 else floats
+
+
+def filtered(samples, rate):
+    common = np.gcd(rate, 16_000)
+    changed = resample_poly(as_mono(samples), 16_000 // common, rate // common)
+    return changed.astype(np.float32)
+
+
+def picked(samples, rate):
+    mono = as_mono(samples)
+    return mono[np.arange(0, len(mono), rate / 16_000).astype(int)].astype(np.float32)
+
+
+def between_two(samples, rate):
+    mono = as_mono(samples)
+    places = np.arange(0, len(mono), rate / 16_000)
+    return np.interp(places, np.arange(len(mono)), mono).astype(np.float32)
+
+
 def always_divided(samples, rate):
     samples = samples / 32_768
     if samples.ndim == 2:
@@ -390,7 +413,7 @@ def one_of_the_votes(votes, share):
 
 RIGHT = {
     "14.1": [with_dict, with_table, with_counter],
-    "14.2": [step_by_step, float_first, rate_first],
+    "14.2": [step_by_step, float_first, rate_first, filtered],
     "14.3": [with_where, with_sorted, with_flatnonzero],
     "14.4": [count_up, try_all, by_order],
 }
@@ -400,7 +423,7 @@ WRONG = {
         (other_way_round, "minus that in the query"),
         (votes_first, "the other way round"),
         (zero_for_none, "return None, not (0, 0)"),
-        (largest_of_equal, "take the smallest shift"),
+        (largest_of_equal, "have 1 vote each; take the smallest shift"),
         (first_place_only, "votes"),
         (all_shared_codes, "pairs of equal codes have it"),
         (shift_only, "two whole numbers"),
@@ -419,6 +442,8 @@ WRONG = {
         (stays_stereo, "one row of samples"),
         (float64, "float32 is wanted"),
         (every_third, "samples are wanted"),
+        (picked, "cannot hold, came out as 4,000 Hz"),
+        (between_two, "cannot hold, came out as 4,000 Hz"),
         (always_divided, "the loudest sample is 0.5, in yours it is 0.0000"),
         (in_place, "changes what it was given"),
     ],

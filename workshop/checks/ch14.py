@@ -95,12 +95,14 @@ def _judge(answer: object, counts: Counter, what: str) -> None:
             f"{what}: the shift is the frame in the recording minus that in the query: {right}, not {shift}"
         )
     if shift != right and counts.get(shift) == most:
-        raise Wrong(f"{what}: {right} and {shift} have {most} votes each; take the smallest shift")
+        each = "1 vote" if most == 1 else f"{most} votes"
+        raise Wrong(f"{what}: {right} and {shift} have {each} each; take the smallest shift")
     if shift != right:
         raise Wrong(
-            f"{what}: shift {shift} has {counts.get(int(shift), 0)} votes, and shift {right} has {most}"
+            f"{what}: shift {shift} has {counts.get(int(shift), 0)} of the votes, and shift {right} has {most}"
         )
-    raise Wrong(f"{what}: the shift is right, and {most} pairs of equal codes have it, not {votes}")
+    pairs = "1 pair of equal codes has it" if most == 1 else f"{most} pairs of equal codes have it"
+    raise Wrong(f"{what}: the shift is right, and {pairs}, not {votes}")
 
 
 # ------------------------------------------------------------------------------------------ 14.2
@@ -115,7 +117,8 @@ def _tone(seconds: float, rate: int, hertz: float) -> np.ndarray:
     "Three things, in this order: int16 to floats, channels to one, and the rate. Which of them does each input need?",
     "`samples.dtype == np.int16` tells whether to divide by 32,768, and `samples.ndim == 2` whether there are channels.",
     "The mean of the channels is `samples.mean(axis=1)`. Take it before the rate is changed.",
-    "`soxr.resample(samples, rate, 16_000).astype(np.float32)`: from the file's rate to ours.",
+    "`soxr.resample(samples, rate, 16_000).astype(np.float32)`: from the file's rate to ours. It also takes away the "
+    "tones that do not fit; to pick every so many-th sample does not.",
 )
 def at_16_khz(at_16_khz: Callable) -> str:
     """Whatever a file has, it becomes mono float32 at 16 kHz."""
@@ -134,13 +137,17 @@ def at_16_khz(at_16_khz: Callable) -> str:
         ("2,000 samples of two channels", np.column_stack([_tone(0.125, 16_000, 880)] * 2), 16_000, 880, 0.5),
     ]  # fmt: skip
     for what, samples, rate, hertz, loudest in cases:
-        _sounds_right(call(at_16_khz, samples, rate), what, len(samples), rate, hertz, loudest)
+        answer = _shaped(call(at_16_khz, samples, rate), what, len(samples), rate)
+        _sounds_right(answer, what, hertz, loudest)
+    what = "440 Hz and 12,000 Hz at once"
+    both = tone + _tone(1.0, 44_100, 12_000) / 2
+    answer = _shaped(call(at_16_khz, both, 44_100), what, len(both), 44_100)
+    _without_alias(answer, what)
+    _sounds_right(answer, what, 440, 0.5)
     return "the same sound, whatever the file says about it"
 
 
-def _sounds_right(
-    answer: object, what: str, size: int, rate: int, hertz: float, loudest: float
-) -> None:
+def _shaped(answer: object, what: str, size: int, rate: int) -> np.ndarray:
     if answer is None:
         raise Wrong(NOTHING)
     if not isinstance(answer, np.ndarray):
@@ -160,9 +167,29 @@ def _sounds_right(
         raise Wrong(f"{what}: about {wanted:,.0f} samples are wanted, not {len(answer):,}")
     if answer.dtype != np.float32:
         raise Wrong(f"{what}: float32 is wanted, not {answer.dtype}")
-    inner = answer[len(answer) // 10 : -len(answer) // 10].astype(np.float64)
-    if not np.isfinite(inner).all():
+    if not np.isfinite(answer).all():
         raise Wrong(f"{what}: there are samples that are no numbers")
+    return answer
+
+
+def _inner(answer: np.ndarray) -> np.ndarray:
+    """The answer without its ends, which every filter bends."""
+    return answer[len(answer) // 10 : -len(answer) // 10].astype(np.float64)
+
+
+def _without_alias(answer: np.ndarray, what: str) -> None:
+    inner = _inner(answer)
+    spectrum = np.abs(np.fft.rfft(inner * np.hanning(len(inner))))
+    hertz = np.arange(len(spectrum)) * 16_000 / len(inner)
+    folded = spectrum[np.abs(hertz - 4_000) < 50].max()
+    if folded > 0.03 * spectrum[np.abs(hertz - 440) < 50].max():
+        raise Wrong(
+            f"{what}: a tone of 12,000 Hz, which 16,000 samples a second cannot hold, came out as 4,000 Hz"
+        )
+
+
+def _sounds_right(answer: np.ndarray, what: str, hertz: float, loudest: float) -> None:
+    inner = _inner(answer)
     level = np.abs(inner).max()
     if abs(level - loudest) > 0.03:
         if level > 100:
@@ -290,10 +317,10 @@ def fewest_votes(fewest_votes: Callable) -> str:
         passed = float(np.mean(votes >= answer))
         if passed > share:
             raise Wrong(
-                f"{what}: {passed:.3f} of the strangers have {answer} votes or more, and {share} may"
+                f"{what}: {passed:.3f} of the strangers have {answer} votes or more, and a share of {share} may"
             )
         if answer > 1 and float(np.mean(votes >= answer - 1)) <= share:
             raise Wrong(
-                f"{what}: {answer} is more than needed: with {answer - 1} no more than {share} pass"
+                f"{what}: {answer} is more than needed: with {answer - 1} no more than a share of {share} pass"
             )
     return "few strangers get in, and you know how few"

@@ -57,9 +57,11 @@ def sound_picture(
 
 
 def matching_peaks(
-    query: np.ndarray, recording: np.ndarray, shift: int, top: float = 4000
+    query: np.ndarray, recording: np.ndarray, shift: int, top: float = 8000
 ) -> Picture:
-    """A query above the recording that it is a part of, at the same place in time; shared peaks are orange.
+    """A query above the recording that it is a part of, at the same place in time.
+
+    Peaks of both are orange circles, those of one alone are blue crosses.
 
     query, recording  (n,) and (m,) at 16 kHz
     shift             frames from the recording's begin to the query's
@@ -74,16 +76,21 @@ def matching_peaks(
         (axes[1], recording, theirs, found, 0, "recording"),
     ):
         _spectrogram(axis, samples, top, begin * FRAME)
-        _points(axis, points[~both], "#777777", "peaks of its own", size=12)
         _points(axis, points[both], QUERY, "peaks of both")
+        own = points[~both] * [FRAME, COLUMN]
+        axis.scatter(
+            *own.T, s=16, c=COLOURS[0], marker="x", linewidths=1, label="peaks of one alone"
+        )
         axis.set_title(name)
     axes[0].set_xlim((shift - 5) * FRAME, (shift + 5) * FRAME + len(query) / RATE)
     axes[0].legend(loc="upper right", fontsize=8, framealpha=0.9, frameon=True)
     axes[1].set(xlabel="time in the recording, in seconds")
+    kept = f"{int(shared.sum())} of its {count(len(mine), 'peak')} are in the recording"
+    axes[0].set_title(f"query: {kept}")
     said = f"Two spectrograms above each other: a query of {len(query) / RATE:.1f} seconds, and the recording there"
     return done(
         figure,
-        f"{said}. Of {len(mine)} peaks of the query the recording has {int(shared.sum())}, in orange.",
+        f"{said}. Of the query, {kept}, as orange circles; those of one alone are blue crosses.",
     )
 
 
@@ -111,9 +118,11 @@ def votes_by_shift(shifts: Mapping[str, Sequence[int]]) -> Picture:
 
 
 def recognised(cells: Sequence[Mapping[str, Any]]) -> Picture:
-    """Share of queries whose recording is first, over the loudness of noise: a panel a kind of noise, a line a length.
+    """Queries whose recording is first, and is accepted, over the loudness of noise: a panel a kind of noise.
 
     cells  of `sounds.measured()["cells"]`; those without noise stand at the left of each panel
+
+    A colour is a length. Its solid line is the share that is first, its dashed one the share that is accepted.
     """
     noises = list(dict.fromkeys(c["noise"] for c in cells))
     if not noises:
@@ -127,18 +136,22 @@ def recognised(cells: Sequence[Mapping[str, Any]]) -> Picture:
     for axis, noise in zip(axes[0], noises, strict=True):
         for seconds, colour, marker in zip(lengths, COLOURS, MARKERS, strict=False):
             chosen = [c for c in cells if c["seconds"] == seconds]
-            by_level = {c["decibels"]: c["top1"] for c in chosen if c["noise"] == noise}
-            quiet = {c["decibels"]: c["top1"] for c in chosen if c["decibels"] is None}
-            line = [(quiet | by_level)[level] for level in levels]
-            axis.plot(range(len(levels)), line, marker=marker, color=colour, label=f"{seconds} s")
-            said.append(f"{noise}, {seconds} s: from {line[0]:.2f} to {line[-1]:.2f}")
+            quiet = {c["decibels"]: c for c in chosen if c["decibels"] is None}
+            by_level = quiet | {c["decibels"]: c for c in chosen if c["noise"] == noise}
+            first = [by_level[level]["top1"] for level in levels]
+            taken = [by_level[level]["accepted"] for level in levels]
+            axis.plot(first, marker=marker, color=colour, label=f"{seconds} s")
+            axis.plot(taken, color=colour, linestyle="--", linewidth=1)
+            ends = f"first {first[0]:.2f} to {first[-1]:.2f}, accepted {taken[0]:.2f} to {taken[-1]:.2f}"
+            said.append(f"{noise}, {seconds} s: {ends}")
+        axis.plot([], "k--", linewidth=1, label="accepted")
         axis.set_xticks(range(len(levels)), names)
         axis.set(
             xlabel="signal-to-noise ratio in dB", ylim=(0, 1.05), title=KINDS.get(noise, noise)
         )
-    axes[0, 0].set(ylabel="right recording is first")
-    axes[0, 0].legend(title="query", loc="lower left", fontsize=8)
-    end = f"Share of queries whose recording is first, from no noise to {levels[-1]} dB"
+    axes[0, 0].set(ylabel="share of the queries")
+    axes[0, 0].legend(title="first", loc="lower left", fontsize=8)
+    end = f"Share of queries whose recording is first (solid) and accepted (dashed), from no noise to {levels[-1]} dB"
     return done(figure, f"{end}. {'; '.join(said)}.")
 
 
@@ -152,11 +165,11 @@ def _spectrogram(axis: Axes, samples: np.ndarray, top: float, begin: float = 0.0
     axis.grid(False)
 
 
-def _points(axis: Axes, points: np.ndarray, colour: str, label: str, size: float = 22) -> None:
+def _points(axis: Axes, points: np.ndarray, colour: str, label: str) -> None:
     axis.scatter(
         points[:, 0] * FRAME,
         points[:, 1] * COLUMN,
-        s=size,
+        s=22,
         facecolors="none",
         edgecolors=colour,
         linewidths=1.2,
