@@ -104,24 +104,25 @@ plots.sound_picture(part, points)
 # between. We put the three into one whole number, a *code* (Wang 2003). Each peak is paired with up to eight that follow.
 
 # %%
-codes, frames = sounds.fingerprint(part)
-print(len(codes), "codes, the first at frame", frames[0])
+part_codes, part_frames = sounds.fingerprint(part)
+print(len(part_codes), "codes, the first at frame", part_frames[0])
 
 # %%
-code = codes[0]
+code = part_codes[0]
 print("code:", code)
 print("column of the first peak:", code // 65_536)
 print("column of the second peak:", code // 64 % 1_024)
 print("frames between them:", code % 64)
 
 # %% [markdown]
-# Divisions take the code apart again. A column is 15.6 Hz and a frame 0.016 seconds: here 5,453 Hz come first, and 5,484 Hz follow 0.69 seconds later.
+# Divisions take the code apart. A column is 15.6 Hz, a frame 0.016 seconds: 5,453 Hz come first, 5,484 Hz follow 0.69 seconds later.
 #
 # An [[audio fingerprint]] of a recording is the list of its codes, with the frame at which each begins.
 #
-# A code does not hold *when* it happened: that stands beside it, in `frames`. So a part has nearly the same codes wherever it was cut out, if its frames
-# begin at the same samples as the recording's: then 93 of 100 are the same. Ours begins half a frame later, and 48 of 100 are left. They are enough.
-#
+# A code does not hold *when* it happened: that stands in `part_frames`. So a part has nearly the same codes wherever it was cut out, if its frames
+# begin at the same samples as the recording's: 93 of 100. Ours begins half a frame later, and 48 of 100 are left. They are enough.
+
+# %% [markdown]
 # ## Votes · 6 min
 #
 # The query is noisy, so it lost some codes and got others. For each code that it shares with a recording we note
@@ -166,7 +167,8 @@ for piece in (recording, other):
 # %% [markdown]
 # `align` adds the votes of a shift and its larger neighbour, because a query rarely begins exactly where a frame begins: 54 + 41 = 95. `rest` is one shift alone.
 # In the exercise each shift counts alone.
-#
+
+# %% [markdown]
 # ### ✍️ Your turn 14.1 · 6 min: the shift with the most votes
 #
 # Write `best_shift(codes, frames, other_codes, other_frames)`.
@@ -269,7 +271,8 @@ print(right, "of", len(music), "pieces found")
 # %% [markdown]
 # The [[signal-to-noise ratio]] says how much louder a signal is than the noise around it, in *decibels* (dB). At 0 dB both are equally strong, at 10 dB the signal has ten times the power, at −5 dB
 # the noise has three times. *Going deeper* draws how noise and the length of a query matter.
-#
+
+# %% [markdown]
 # But *first* is not yet *right*. Some recording always has the most votes, also if the query is in none of them. A [[stranger]] is a query
 # whose recording is not in the index. Our 24 strangers are other pieces, with little noise. Would ten votes keep them out?
 
@@ -537,7 +540,7 @@ service.running
 # <details><summary>Answers</summary>
 #
 # 1. The query may come from anywhere in the recording; the shift says from where.
-# 2. A longer query shares more codes with strangers by chance.
+# 2. A longer query shares more codes with strangers by chance, and a larger index has more recordings to share them with.
 # 3. The instrument; recordings of one person often the room and the microphone, too.
 #
 # </details>
@@ -549,7 +552,7 @@ service.running
 # %% [markdown]
 # ## Going deeper
 #
-# About 45 min more: how much noise, what happens to recordings, words, phrases left out, the same in Milvus, a rule of your own, and what it costs.
+# About 35 min more: how much noise, what happens to recordings, words, phrases left out, the same in Milvus, a rule of your own, and what it costs.
 
 # %% [markdown]
 # ### How much noise
@@ -696,7 +699,7 @@ print(recognise(pieces[30][100_000:132_000]))
 # %% [markdown]
 # ### Why the order in time
 #
-# As a test we mix two seconds of each piece with equally loud music of another one, played backwards: no code of that is in the collection.
+# As a test we mix two seconds of each piece with equally loud music of another one, played backwards: the collection has nothing like it.
 
 # %%
 by_codes, by_time = 0, 0
