@@ -363,24 +363,26 @@ print(embeddings.shape, tags.shape)
 halves = np.array([item.half for item in items])
 kinds = np.array([item.kind for item in items])
 origins = np.array([item.source for item in items])
-scale = sounds.Scale(embeddings[halves == "tuning"])
-vectors = scale(embeddings)
+vectors = sounds.Scale(embeddings[halves == "tuning"])(embeddings)
 baseline = sounds.Scale(mfcc[halves == "tuning"])(mfcc)
 
 # %% [markdown]
 # Fingerprints survived noise as loud as the music. Does this vector? We compare a piece with five seconds of its own, clean and noisy, and with another piece.
+#
+# `Scale.of_course` is the scale of the service. It leaves out the half of the numbers that hardly ever change: noise would move one of them, and that one would outweigh all others.
 
 # %%
 first, second = [piece.read() for piece in sounds.sounds("piece", "report")[:2]]
 clean = first[80_000:160_000]
 noisy = sounds.add_noise(clean, np.random.default_rng(1).normal(size=80_000), decibels=0)
 compared, _ = encoder.run([first, clean, noisy, second])
+scale = sounds.Scale.of_course()
 cosines = scale(compared[1:]) @ scale(compared[:1])[0]
 for what, cosine in zip(["clean part", "noisy part", "another piece"], cosines, strict=True):
     print(f"{what:13} {cosine:5.2f}")
 
 # %% [markdown]
-# No: another piece on the same instruments is much nearer than the piece itself in noise. The network's vector does not survive loud noise, fingerprints do.
+# No: another piece is nearer than the piece itself in noise. The network's vector does not survive loud noise, fingerprints do.
 #
 # ## How good is it? · 5 min
 #
@@ -469,7 +471,7 @@ print(len(names), "sources, musicnn - MFCC:", paired_bootstrap(np.array(differen
 # ## The service · 3 min
 #
 # The course's audio search is a service on the frame of chapter 09. It searches by codes as above, by the network's vectors, and by words. Its page plays what it finds. It can
-# listen, too: first choose *the same recording*, since noise hides how it sounds, then press *Record* while music plays. If the browser does not let it listen inside a notebook, open its link in a tab of its own.
+# listen, too: press *Record a sound* while music plays. The page then asks for *the same recording*, since noise hides how it sounds. If the browser does not let it listen inside a notebook, open its link in a tab of its own.
 
 # %%
 from app_snippets.audio_search import Settings, create_app
