@@ -636,6 +636,9 @@ class Scale:
     """Makes all numbers of a vector count alike: minus their mean, divided by their deviation, to length 1.
 
     vectors  (n, d) that mean and deviation are learnt from
+
+    Numbers that hardly ever change in these vectors become 0. Divided by a deviation of next to nothing, one that
+    loud noise moves would outweigh all others, and the cosine with every sound without noise be 0.
     """
 
     def __init__(self, vectors: np.ndarray) -> None:
@@ -643,19 +646,15 @@ class Scale:
 
     @classmethod
     def of_course(cls) -> "Scale":
-        """For vectors of `SoundEncoder`: as learnt from the recordings and phrases of the tuning half.
-
-        Half of the numbers hardly ever change there. They become 0: divided by a deviation of next to nothing,
-        one that loud noise moves would outweigh all others, and the cosine with every sound without noise be 0.
-        """
+        """For vectors of `SoundEncoder`: as learnt from the recordings and phrases of the tuning half."""
         scale = cls.__new__(cls)
         scale.mean, scale.deviation = np.load(io.BytesIO(read_model_file(SCALE)))
-        scale.deviation[scale.deviation < STEADY * scale.deviation.max()] = np.inf
         return scale
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """Scaled vectors, float32 (n, d), each of length 1."""
-        scaled = (np.asarray(vectors) - self.mean) / self.deviation
+        moving = self.deviation >= STEADY * self.deviation.max()
+        scaled = np.where(moving, (np.asarray(vectors) - self.mean) / self.deviation, 0)
         lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
         return (scaled / np.maximum(lengths, 1e-9)).astype(np.float32)
 
