@@ -271,7 +271,7 @@ def test_loud_noise_does_not_leave_a_vector_of_one_number():
     short = sounds.sounds("phrase", "tuning")[::8] + sounds.sounds("recording", "tuning")[::8]
     of_these = Scale(SoundEncoder().run([sound.read() for sound in short])[0])
     for scale in (Scale.of_course(), of_these):
-        assert np.abs(scale(heard)).max() < 0.6
+        assert np.abs(scale(heard)).max() < 0.9
 
 
 # ------------------------------------------------------------------------------ fingerprints
