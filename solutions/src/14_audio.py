@@ -646,7 +646,7 @@ def other_phrases(table):
 print(f"musicnn {other_phrases(vectors):.2f}, MFCC {other_phrases(baseline):.2f}")
 
 # %% [markdown]
-# musicnn had 0.43 for phrases, MFCC 0.28. MFCC loses more than half of that: much of what it found was the phrase and not the instrument. So musicnn is further ahead than the first test said.
+# musicnn had 0.41 for phrases, MFCC 0.28. MFCC loses more than half of that: much of what it found was the phrase and not the instrument. So musicnn is further ahead than the first test said.
 
 # %% [markdown]
 # ### The same in Milvus
